@@ -70,7 +70,9 @@ def test_the_lab_page_names_every_command_and_option() -> None:
 
 def test_the_policy_testing_page_names_every_word_and_every_flaw() -> None:
     page = read("docs/policy-testing.md")
-    known = {word for name in dir(format_words) if name.endswith("_WORDS") for word in getattr(format_words, name)}
+    known = {
+        word for name in dir(format_words) if name.endswith("_WORDS") for word in getattr(format_words, name)
+    }
     known |= set(format_words.CALLER_KINDS) | {
         word for more in format_words.CALLER_KINDS.values() for word in more
     }

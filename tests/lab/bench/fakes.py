@@ -14,7 +14,7 @@ from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.istio import load_mesh
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -22,7 +22,7 @@ from meshlab.bench.protocol import Setup
 from meshlab.diff.compare_meshes import Baseline, Compared, differences
 from meshlab.diff.effect import Kind
 from meshlab.inputs import Inputs
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.kube import app, mesh_of, namespace, service, service_account

@@ -13,7 +13,7 @@ from meshlab.bench.protocol import Setup
 from meshlab.diff.compare_meshes import differences
 from meshlab.diff.effect import Kind
 from meshlab.inputs import Inputs
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.door_and_cart import DOOR_AND_CART

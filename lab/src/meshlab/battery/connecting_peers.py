@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.clauses import Atom
     from meshlab.istio.read.gateway import Server
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["identities_of", "mesh_peers", "outside_peers"]
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.request_values import Value
     from meshlab.bench.case import Sender, TokenSpec
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["UNSENDABLE", "Entrance"]
 

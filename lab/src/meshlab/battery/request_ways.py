@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.read.gateway import Server
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Ways"]
 

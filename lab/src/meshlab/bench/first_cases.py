@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import CaseFile
     from meshlab.bench.survey import ClientCertificate, Endpoint, Entrance, Survey
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Draft", "draft_of", "questions", "written"]
 

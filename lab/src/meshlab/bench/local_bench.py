@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.inputs import Inputs
     from meshlab.istio import Mesh, MeshSettings
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Manifest
 
 __all__ = ["LocalBench", "LocalEngine", "LocalMesh", "names_of"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address
     from meshlab.istio.model.address_conditions import AddressCondition
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Direction", "MeshAddresses", "MeshUnderTest"]
 

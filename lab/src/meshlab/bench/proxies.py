@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.processes.supervisor import Supervisor
 
 __all__ = ["Proxies"]

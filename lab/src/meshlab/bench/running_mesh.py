@@ -23,7 +23,7 @@ from meshlab.bench.verdicts.judge import distrust_of_entry, judge
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.diff.compare_meshes import Compared, Difference
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.side import Side
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Manifest
 
 __all__ = ["attributed"]

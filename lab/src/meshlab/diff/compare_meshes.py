@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.effect import Change, Effect
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Baseline", "Compared", "Difference", "differences"]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from meshlab.diff.effect import Effect
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Manifest
 
 __all__ = ["Addresses", "Side"]

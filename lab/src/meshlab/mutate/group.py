@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Problem
     from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.mutants import Mutant

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Bypass, Sender
     from meshlab.bench.case_file.nodes import Cursor
     from meshlab.bench.case_file.reader_context import Context, Fields
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["CALLER_WORDS", "read_sender"]
 

@@ -12,7 +12,7 @@ from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
 from meshlab.bench.case_file.read_certificate import read_certificate
 from meshlab.bench.case_file.read_texts import header_map, ip_address, matching, port_number, text_map
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from meshlab.bench.case_file.reader_context import Context

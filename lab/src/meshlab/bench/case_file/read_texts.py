@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from meshlab.bench.case_file.nodes import Cursor

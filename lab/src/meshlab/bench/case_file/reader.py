@@ -25,7 +25,7 @@ from meshlab.bench.case_file.read_setup import (
 from meshlab.bench.case_file.read_token import read_token
 from meshlab.bench.case_file.reader_context import Context, mapping
 from meshlab.bench.case_file.variables import fill_in
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.named_files import FileReadError, read_text
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.planning.destination import Destination
     from meshlab.istio.envoy.placement import Address
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Planner", "Sending"]
 

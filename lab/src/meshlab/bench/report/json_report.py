@@ -29,7 +29,7 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 from meshlab.bench.case_coverage.as_json import coverage_as_json
 from meshlab.bench.case_file import CaseProblem
 from meshlab.bench.report.outcome_texts import request
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import Direction, MeshAddresses
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["AddressIndex", "Place"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.condition_probes import ConditionKey
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import Direction
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Hop", "MatchedPolicy", "is_client_end", "tls_failure"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import Direction, MeshUnderTest
     from meshlab.bench.verdicts.addresses import AddressIndex, Place
     from meshlab.bench.verdicts.verdict import Verdict
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
     Met = tuple[WorkloadRef, Direction, str, int]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.addresses import AddressIndex, Place
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Case
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.verdicts.hop import Hop
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
 

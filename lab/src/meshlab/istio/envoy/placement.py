@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import ServiceEndpoint
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Address", "Placement"]
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.sidecar import EgressProxy, OutboundMode, Sidecar
     from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["EgressScope", "ProxyScope", "Visibility"]
 
