@@ -158,7 +158,9 @@ STATED = [
         WORKER, r"else after (\d+) s, and after twice as long", "enrichment.drivers.work.flow:_FIRST_PAUSE_S"
     ),
     Stated(WORKER, r"twice as long each time, up to (\d+) s", "enrichment.drivers.work.flow:_MAX_PAUSE_S"),
-    Stated(WORKER, r"Acks of (\d+) ms share a request", "enrichment.drivers.work.acknowledgements:BATCH_S", 0.001),
+    Stated(
+        WORKER, r"Acks of (\d+) ms share a request", "enrichment.drivers.work.acknowledgements:BATCH_S", 0.001
+    ),
     Stated(
         WORKER,
         r"transient error is sent again for (\w) minute",
