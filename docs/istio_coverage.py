@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from meshlab.bench.coverage import coverage_rows, markdown_table
+from meshlab.bench.read_fields import coverage_rows, markdown_table
 
 PAGE = Path(__file__).with_name("istio-coverage.md")
 _BEGIN = "<!-- written by docs/istio_coverage.py -->"

@@ -7,9 +7,9 @@ import meshpass
 import pytest
 from enrichment.errors import POLICY
 from enrichment.errors.external import SDK_CODES
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.flaws import FLAWS
-from meshlab.istio.read import kinds
+from meshlab.istio.read import object_kinds
 from meshlab.kustomize import build
 from meshpass._call.request import Phase
 
@@ -52,7 +52,9 @@ def test_the_mesh_page_names_every_key_of_the_contract() -> None:
     assert [key for key in keys if f"`{key}`" not in read("docs/mesh.md")] == []
 
 
-@pytest.mark.parametrize("known", [kinds.READ, kinds.WITHOUT_TRAFFIC, kinds.NOT_ENFORCED])
+@pytest.mark.parametrize(
+    "known", [object_kinds.READ, object_kinds.WITHOUT_TRAFFIC, object_kinds.NOT_ENFORCED]
+)
 def test_the_lab_page_names_every_kind_that_the_compiler_knows(known: frozenset[tuple[str, str]]) -> None:
     page = read("docs/lab.md")
     assert sorted(kind for _, kind in known if not re.search(rf"\b{kind}\b", page)) == []
@@ -68,8 +70,12 @@ def test_the_lab_page_names_every_command_and_option() -> None:
 
 def test_the_policy_testing_page_names_every_word_and_every_flaw() -> None:
     page = read("docs/policy-testing.md")
-    known = {word for name in dir(words) if name.endswith("_WORDS") for word in getattr(words, name)}
-    known |= set(words.CALLER_KINDS) | {word for more in words.CALLER_KINDS.values() for word in more}
+    known = {
+        word for name in dir(format_words) if name.endswith("_WORDS") for word in getattr(format_words, name)
+    }
+    known |= set(format_words.CALLER_KINDS) | {
+        word for more in format_words.CALLER_KINDS.values() for word in more
+    }
     assert sorted(name for name in known | set(FLAWS) if f"`{name}`" not in page) == []
 
 

@@ -51,16 +51,6 @@ STATED = [
     Stated(
         "docs/architecture.md", r"or because (\d+) rows wait", "enrichment.sink.decisions:SHARING.many_rows"
     ),
-    Stated(
-        "docs/architecture.md",
-        r"a write of up to (\w+) rows makes no event",
-        "enrichment.sink.decisions:SHARING.few_rows",
-    ),
-    Stated(
-        "docs/architecture.md",
-        r"and (\d+) waiting rows do not wait",
-        "enrichment.sink.decisions:SHARING.many_rows",
-    ),
     Stated("docs/architecture.md", r"tried again, (\w+) attempts in all", "meshpass:RetryPolicy.attempts"),
     Stated("docs/architecture.md", r"with (\w+) in hand, so an outage", "meshpass:RetryPolicy.budget_burst"),
     Stated(
@@ -168,11 +158,13 @@ STATED = [
         WORKER, r"else after (\d+) s, and after twice as long", "enrichment.drivers.work.flow:_FIRST_PAUSE_S"
     ),
     Stated(WORKER, r"twice as long each time, up to (\d+) s", "enrichment.drivers.work.flow:_MAX_PAUSE_S"),
-    Stated(WORKER, r"Acks of (\d+) ms share a request", "enrichment.drivers.work.answers:BATCH_S", 0.001),
+    Stated(
+        WORKER, r"Acks of (\d+) ms share a request", "enrichment.drivers.work.acknowledgements:BATCH_S", 0.001
+    ),
     Stated(
         WORKER,
         r"transient error is sent again for (\w) minute",
-        "enrichment.drivers.work.answers:RETRY_S",
+        "enrichment.drivers.work.acknowledgements:RETRY_S",
         MINUTE_S,
     ),
     Stated(WORKER, r"counts as open (\d+) s after its begin", "enrichment.drivers.work.stream:OPEN_AFTER_S"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case import Case, CasePlace, FromBypass, FromOutside, HttpRequest, TokenSpec
 from meshlab.bench.protocol import Setup
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

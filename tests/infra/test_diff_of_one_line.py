@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from meshlab.battery.derive import derive
 from meshlab.bench.local_bench import LocalBench, LocalMesh
-from meshlab.diff.compare import differences
+from meshlab.diff.compare_meshes import differences
 from meshlab.inputs import read_inputs
 from meshlab.lab.project import Project
 

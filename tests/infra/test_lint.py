@@ -13,9 +13,9 @@ from meshlab.istio import load_mesh
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.lint.rules import BY_CODE, examples
 from meshlab.lint.run import lint
-from meshlab.lint.sources import text_of
+from meshlab.lint.source_texts import text_of
 from meshlab.manifest import to_manifest
-from meshlab.mutate.objects import MESH_CONFIG, as_object
+from meshlab.mutate.changed_objects import MESH_CONFIG, as_object
 
 from tests.infra.defects import bridge, egress, ingress
 from tests.infra.defects.model import MESHES, ROOT, Objects

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file import parse_case_file
-from meshlab.bench.coverage import coverage_rows, markdown_table
+from meshlab.bench.read_fields import coverage_rows, markdown_table
 from meshlab.bench.survey import Endpoint, Survey
 from meshlab.errors import LabError
 

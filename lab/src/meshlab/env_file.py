@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["read_env_file", "read_env_files"]
+__all__ = ["merge_env_files", "read_env_file"]
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -40,7 +40,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
-def read_env_files(paths: Iterable[Path]) -> dict[str, str]:
+def merge_env_files(paths: Iterable[Path]) -> dict[str, str]:
     """Read several files as `read_env_file` does; of a key that several have, the last file's value holds.
 
     Raises:

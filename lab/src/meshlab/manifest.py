@@ -44,7 +44,7 @@ class Problem:
     code: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        """`FILE:LINE: Kind namespace/name: field: text`."""
+        """Return `FILE:LINE: Kind namespace/name: field: text`."""
         place = f"{self.source}:{self.line}" if self.line else self.source
         return one_line(": ".join(part for part in (place, self.subject, self.path, self.text) if part))
 
@@ -114,7 +114,7 @@ class Manifest:
         return str((self.body.get("metadata") or {}).get("creationTimestamp") or "")
 
     def __str__(self) -> str:
-        """The file, the line and the object."""
+        """Return the file, the line and the object."""
         place = f"{self.source}:{self.line}" if self.line else self.source
         return f"{place}: {self.subject}"
 
@@ -251,7 +251,7 @@ def parse_yaml(text: str, source: str) -> list[object]:
 
 
 def _items(document: object, line: int) -> Iterator[tuple[object, int]]:
-    """Part a `List` (as `kubectl get -o yaml` prints) into its items."""
+    """Split a `List` (as `kubectl get -o yaml` prints) into its items."""
     if not (isinstance(document, dict) and isinstance(document.get("items"), list)):
         yield document, line
         return

@@ -102,7 +102,7 @@ def too_deep_at(text: str, limit: int = _MAX_DEPTH) -> int:
 
 
 def _may_be_deep(text: str) -> bool:
-    """Whether a text could nest deeper than the limit: each level takes a bracket or a column of a line."""
+    """Return whether a text could nest deeper than the limit: each level takes a bracket or a column of a line."""
     brackets = text.count("[") + text.count("{")
     return brackets + max(map(len, text.splitlines()), default=0) > _MAX_DEPTH
 
@@ -235,7 +235,7 @@ def _located_mapping(loader: _LocatedLoader, node: yaml.MappingNode) -> LocatedD
 
 
 def _written_here(node: yaml.MappingNode, key: str, loader: _LocatedLoader) -> bool:
-    """Whether the mapping itself holds the key more than once, and not only a mapping that is merged into it."""
+    """Return whether the mapping itself holds the key more than once, and not only a mapping that is merged into it."""
     own = [name for name, _ in node.value if name.tag != _MERGE]
     return sum(_json_key(loader.construct_object(name, deep=True)) == key for name in own) > 1
 

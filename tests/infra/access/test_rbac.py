@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.istio.read import kinds
+from meshlab.istio.read import object_kinds
 from meshlab.kustomize import build
 
 from tests.infra.access.rbac import Access, Subject, allowed
@@ -103,7 +103,12 @@ def plural(kind: str) -> str:
 ISTIO_KINDS = sorted(
     {
         (group, kind)
-        for group, kind in (*kinds.READ, *kinds.REFUSED, *kinds.WITHOUT_TRAFFIC, *kinds.NOT_ENFORCED)
+        for group, kind in (
+            *object_kinds.READ,
+            *object_kinds.REFUSED,
+            *object_kinds.WITHOUT_TRAFFIC,
+            *object_kinds.NOT_ENFORCED,
+        )
         if group.endswith("istio.io") or group in ("gateway.networking.k8s.io", "networking.k8s.io")
     }
 )

@@ -14,7 +14,7 @@ from meshlab.env_file import read_env_file
 from meshlab.inputs import read_inputs
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.manifest import to_manifest
-from meshlab.mutate.objects import MESH_CONFIG, as_object
+from meshlab.mutate.changed_objects import MESH_CONFIG, as_object
 
 from tests.infra.defects.model import MESHES, Objects
 

@@ -9,7 +9,7 @@ from meshlab.bench.case_file.collect import collect
 from meshlab.bench.protocol import Sources
 from meshlab.env_file import read_env_file
 from meshlab.mutate import run
-from meshlab.mutate.objects import read_objects
+from meshlab.mutate.changed_objects import read_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,8 +9,8 @@ from meshlab.bench.case import Case, CasePlace, FromWorkload, TlsRequest
 from meshlab.bench.client.reply import Reply
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.diff.effect import change_of, effect_of
-from meshlab.istio.read.names import WorkloadRef
-from meshlab.reach.answer import answer_of
+from meshlab.istio.read.workload_ref import WorkloadRef
+from meshlab.reach.outcome import answer_of
 
 CASE = Case(
     "it",

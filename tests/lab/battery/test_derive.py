@@ -15,7 +15,7 @@ from meshlab.battery.paths import normalized
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.case_file.write_case import case_file_text
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, mesh, policy, tokens
 from tests.lab.kube import app, service

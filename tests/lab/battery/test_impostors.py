@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors, not_covered_with_impostors
+from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meshlab.battery import words
+from meshlab.battery import request_texts
 from meshlab.battery.paths import disguised, normalized
+from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
-from meshlab.battery.text import Pattern, wildcard
-from meshlab.battery.values import PATH, header
+from meshlab.battery.request_values import PATH, header
 
 WORDS = st.text("ab/.-", min_size=1, max_size=8)
 TEMPLATES = st.lists(st.sampled_from(["a", "b", "{*}"]), min_size=1, max_size=4).map("/".join)
@@ -109,7 +109,9 @@ def test_a_dot_segment_with_parameters_is_encoded_so_that_it_stays() -> None:
 def test_a_header_is_sent_that_the_wider_of_two_conditions_alone_takes(
     narrow: Pattern, wide: Pattern
 ) -> None:
-    sent = [each.text for each in words.texts([text_atom(header("x"), each) for each in (narrow, wide)])]
+    sent = [
+        each.text for each in request_texts.texts([text_atom(header("x"), each) for each in (narrow, wide)])
+    ]
     assert any(wide.meets(text) and not narrow.meets(text) for text in sent)
 
 
@@ -123,5 +125,5 @@ def test_a_header_is_sent_that_the_wider_of_two_conditions_alone_takes(
     ],
 )
 def test_a_path_is_sent_that_the_wider_of_two_conditions_alone_takes(narrow: Pattern, wide: Pattern) -> None:
-    sent = [each.text for each in words.paths([text_atom(PATH, each) for each in (narrow, wide)], ())]
+    sent = [each.text for each in request_texts.paths([text_atom(PATH, each) for each in (narrow, wide)], ())]
     assert any(wide.meets(text) and not narrow.meets(text) for text in sent)

@@ -10,11 +10,11 @@ from meshlab.bench.client.reply import Reply
 from meshlab.bench.evidence.line import EvidenceLine
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.survey import Survey
-from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.istio import load_mesh
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

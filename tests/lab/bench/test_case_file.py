@@ -26,7 +26,7 @@ from meshlab.bench.case import (
 )
 from meshlab.bench.case_file import CaseFileError, check_against, parse_case_file, read_case_file
 from meshlab.bench.protocol import MeshNames
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 from tests.lab.bench.case_texts import GOOD
 

@@ -6,7 +6,7 @@ import pytest
 from meshlab.bench.case import Expectation, Received
 from meshlab.bench.client.reply import Reply
 from meshlab.bench.evidence.line import EvidenceLine
-from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 from meshlab.istio import WorkloadRef

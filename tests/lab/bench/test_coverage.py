@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from meshlab.bench.coverage import coverage_rows, field_rows, markdown_table
+from meshlab.bench.read_fields import coverage_rows, field_rows, markdown_table
 from meshlab.istio.read import mesh_config_fields, outbound_fields
-from meshlab.istio.read.kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
+from meshlab.istio.read.object_kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
 
 ROWS = coverage_rows()
 

@@ -16,7 +16,7 @@ from meshlab.bench.protocol import Sources
 from meshlab.bench.session import Choice, run_cases
 from meshlab.bench.survey import ClientCertificate, Endpoint, Entrance, Issuer, PolicyRule, Survey
 from meshlab.istio import load_mesh
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, refused

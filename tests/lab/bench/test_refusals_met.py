@@ -9,7 +9,7 @@ from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.evidence.line import EvidenceLine
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Setup, Sources
-from meshlab.bench.verdicts.hosts import hosts_of, spellings
+from meshlab.bench.verdicts.request_hosts import hosts_of, spellings
 from meshlab.istio import WorkloadRef
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.report import terminal
 from meshlab.bench.report.json_report import run_as_json
 from meshlab.bench.report.junit import run_as_junit
+from meshlab.bench.report.outcome_texts import expected, printable
+from meshlab.bench.report.outcome_texts import request as request_words
 from meshlab.bench.report.progress import Progress
-from meshlab.bench.report.words import expected, printable
-from meshlab.bench.report.words import request as request_words
 from meshlab.bench.session import Choice, run_cases
 from rich.console import Console
 

@@ -13,10 +13,10 @@ from typing import Any
 import lambda_function
 import pytest
 from meshlab.cloud import serving
-from meshlab.cloud.alb.answer import MAX_BYTES, HttpResponse, MalformedAnswerError, response_of
-from meshlab.cloud.alb.app import LoadBalancerApp
-from meshlab.cloud.alb.event import Connection, TargetGroup, event_of, health_check_event
-from meshlab.cloud.alb.function import Function, load_handler
+from meshlab.cloud.alb.http_response import MAX_BYTES, HttpResponse, MalformedAnswerError, response_of
+from meshlab.cloud.alb.lambda_event import Connection, TargetGroup, event_of, health_check_event
+from meshlab.cloud.alb.lambda_function import Function, load_handler
+from meshlab.cloud.alb.load_balancer import LoadBalancerApp
 from meshlab.errors import LabError
 
 EVENTS = Path(__file__).parents[2] / "function_aws/events"

@@ -15,7 +15,7 @@ from google.cloud import bigquery as client_library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshlab.cloud import bigquery
-from meshlab.cloud.bigquery.values import BadValueError, convert
+from meshlab.cloud.bigquery.cell_values import BadValueError, convert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from google.api_core import exceptions
 from google.cloud.pubsub_v1.subscriber.exceptions import AcknowledgeError, AcknowledgeStatus
 from google.pubsub_v1 import types
 from meshlab.cloud.pubsub import Backlog, PullFaults, backlog, fail_pull, pull_counts
-from meshlab.cloud.pubsub.delivery import Policy
-from meshlab.cloud.pubsub.leases import Consumer, Lease
+from meshlab.cloud.pubsub.delivery_leases import Consumer, Lease
+from meshlab.cloud.pubsub.delivery_rules import Policy
 from meshlab.cloud.pubsub.messages import raw, to_messages
 from meshlab.cloud.pubsub.subscription import Subscription
 

@@ -13,8 +13,8 @@ from google.cloud import pubsub_v1
 from hypothesis import given
 from hypothesis import strategies as st
 from meshlab.cloud.pubsub import Backlog, backlog
-from meshlab.cloud.pubsub.delivery import Backoff, DeadLetter, Policy
-from meshlab.cloud.pubsub.leases import Client, Consumer, Lease
+from meshlab.cloud.pubsub.delivery_leases import Client, Consumer, Lease
+from meshlab.cloud.pubsub.delivery_rules import Backoff, DeadLetter, Policy
 from meshlab.cloud.pubsub.messages import Message, raw, to_messages
 from meshlab.cloud.pubsub.subscription import Subscription
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meshlab.cloud.pubsub.delivery import Backoff, DeadLetter, Policy
+from meshlab.cloud.pubsub.delivery_leases import Consumer, Lease
+from meshlab.cloud.pubsub.delivery_rules import Backoff, DeadLetter, Policy
 from meshlab.cloud.pubsub.errors import InvalidArgumentError
-from meshlab.cloud.pubsub.leases import Consumer, Lease
 from meshlab.cloud.pubsub.messages import Message, raw, to_messages
 from meshlab.cloud.pubsub.subscription import Subscription
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshlab.cloud.pubsub.delivery import PUSH_BACKOFF, Backoff, Policy
+from meshlab.cloud.pubsub.delivery_rules import PUSH_BACKOFF, Backoff, Policy
 from meshlab.cloud.pubsub.window import PushWindow
 
 T = 1_000_000.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.bench.case_coverage.policies import exercised_by
+from meshlab.bench.case_coverage.policy_parts import exercised_by
 from meshlab.bench.verdicts.policy_results import Alternative, ConditionResult, PolicyResult, RuleResult
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.fields import Where

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from meshlab.battery.battery import Question
-from meshlab.diff.compare import Difference
+from meshlab.diff.compare_meshes import Difference
 from meshlab.diff.effect import Effect, change_of
-from meshlab.diff.objects import object_changes
+from meshlab.diff.object_changes import object_changes
 from meshlab.diff.result import Finding, Result
 from meshlab.manifest import parse_manifests
 

@@ -19,10 +19,10 @@ from meshlab.bench.case import (
 )
 from meshlab.bench.local_bench import LocalBench, LocalMesh
 from meshlab.bench.protocol import Setup
-from meshlab.diff.compare import Baseline, Compared, differences
+from meshlab.diff.compare_meshes import Baseline, Compared, differences
 from meshlab.diff.effect import Kind
 from meshlab.inputs import Inputs
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.kube import app, mesh_of, namespace, service, service_account
@@ -30,7 +30,7 @@ from tests.lab.kube import app, mesh_of, namespace, service, service_account
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
 
     Compare = Callable[..., Compared]
 

@@ -9,7 +9,7 @@ from meshlab.bench.case import TokenSpec
 from meshlab.bench.client.reply import Reply
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.diff.effect import Change, Effect, Kind, Peer, change_of, effect_of, not_there
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 from tests.lab.diff.verdicts import CALLER, CART, DOOR, allowed, case, effect, hop, refused
 

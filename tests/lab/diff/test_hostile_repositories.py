@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.diff.checkout import write
+from meshlab.diff.input_sources import places, read_both
 from meshlab.diff.repository import Repository
-from meshlab.diff.sources import places, read_both
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 

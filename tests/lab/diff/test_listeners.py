@@ -10,10 +10,10 @@ from meshlab.battery.battery import Question
 from meshlab.bench.case import Case, CasePlace, FromOutside, TcpRequest
 from meshlab.bench.local_bench import LocalBench, LocalMesh
 from meshlab.bench.protocol import Setup
-from meshlab.diff.compare import differences
+from meshlab.diff.compare_meshes import differences
 from meshlab.diff.effect import Kind
 from meshlab.inputs import Inputs
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.door_and_cart import DOOR_AND_CART
@@ -22,7 +22,7 @@ from tests.lab.kube import mesh_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
 
 GATEWAY = """\
 apiVersion: networking.istio.io/v1

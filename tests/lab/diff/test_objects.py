@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meshlab.diff.objects import ObjectChange, object_changes
+from meshlab.diff.object_changes import ObjectChange, object_changes
 from meshlab.manifest import Manifest, parse_manifests
 
 POLICY = """\

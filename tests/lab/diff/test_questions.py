@@ -8,7 +8,7 @@ from meshlab.bench.case import TokenSpec
 from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.bench.protocol import MeshNames, Setup
 from meshlab.diff.questions import check_names, groups_of, question_of
-from meshlab.diff.steady import pinned, shared_setup
+from meshlab.diff.shared_setup import pinned, shared_setup
 from meshlab.istio import load_mesh
 from meshlab.manifest import parse_manifests
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.diff.given import InputPlace
-from meshlab.diff.sources import places, read_both
+from meshlab.diff.compared_input import InputPlace
+from meshlab.diff.input_sources import places, read_both
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 
@@ -15,7 +15,7 @@ from tests.lab.diff.git_repository import GitRepository
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meshlab.diff.given import Given
+    from meshlab.diff.compared_input import ComparedInput
 
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {{name: {}, namespace: shop}}\nspec: {{ports: [{{port: 80}}]}}\n"
 KUSTOMIZATION = "resources: [{}]\n"
@@ -32,11 +32,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitRepository
     return found
 
 
-def read(old: str, new: str) -> tuple[Given, Given]:
+def read(old: str, new: str) -> tuple[ComparedInput, ComparedInput]:
     return read_both(*places(old, new))
 
 
-def names(given: Given) -> list[str]:
+def names(given: ComparedInput) -> list[str]:
     return [manifest.name for manifest in given.inputs.manifests]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.local_bench import LocalBench
+from meshlab.diff.compared_input import ComparedInput
 from meshlab.diff.effect import Kind
-from meshlab.diff.given import Given
 from meshlab.diff.run import compare
 from meshlab.inputs import Inputs
 from meshlab.manifest import parse_manifests
@@ -28,8 +28,8 @@ def bench() -> Iterator[LocalBench]:
         yield found
 
 
-def given(objects: str) -> Given:
-    return Given("mesh", Inputs(tuple(parse_manifests(objects, "mesh.yaml")), (), (), ()))
+def given(objects: str) -> ComparedInput:
+    return ComparedInput("mesh", Inputs(tuple(parse_manifests(objects, "mesh.yaml")), (), (), ()))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from meshlab.bench.evidence.line import EvidenceLine
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import Outcome, ReceivedByApp, Verdict
 from meshlab.diff.effect import Effect, effect_of
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from meshlab.bench.case import TokenSpec

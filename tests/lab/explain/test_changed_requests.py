@@ -11,7 +11,7 @@ from meshlab.bench.local_bench import LocalBench, LocalMesh
 from meshlab.bench.protocol import Setup
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.diff.ask import Asker
-from meshlab.diff.compare import Compared
+from meshlab.diff.compare_meshes import Compared
 from meshlab.diff.effect import not_there
 from meshlab.diff.result import Finding, Result
 from meshlab.diff.side import Addresses, Side
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.bench.case import Case
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
 
 # Without the ways of requests, which an explanation reads a real mesh for.
 ALLOWED_VERDICT, REFUSED_VERDICT = (replace(verdict, hops=()) for verdict in (allowed(), refused()))

@@ -16,7 +16,7 @@ from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 from meshlab.bench.session import by_setup
 from meshlab.env_file import read_env_file
-from meshlab.explain.build import explain
+from meshlab.explain.explained_outcome import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pytest
+from meshlab.html_report.drawing.description import sentences
 from meshlab.html_report.drawing.graph import OUTSIDE, Badge, Edge, Graph, Node
 from meshlab.html_report.drawing.narrow import narrow
 from meshlab.html_report.drawing.of_mesh import graph_of
+from meshlab.html_report.drawing.request_lines import edges_of, with_ways
 from meshlab.html_report.drawing.sizes import texts_of
 from meshlab.html_report.drawing.svg import as_svg
-from meshlab.html_report.drawing.ways import edges_of, with_ways
 from meshlab.html_report.drawing.wide import wide
-from meshlab.html_report.drawing.words import sentences
 from meshlab.html_report.of_case import way_of
 from meshlab.istio import load_mesh
 from meshlab.kustomize import build

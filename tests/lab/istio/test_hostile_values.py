@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.bench.coverage import complete_examples
+from meshlab.bench.read_fields import complete_examples
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
 from meshlab.manifest import Manifest, ManifestError, to_manifest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshlab.bench.coverage import coverage_rows
+from meshlab.bench.read_fields import coverage_rows
 from meshlab.istio import load_mesh
 from meshlab.manifest import parse_manifests
 

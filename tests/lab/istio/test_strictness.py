@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.bench.coverage import complete_examples
+from meshlab.bench.read_fields import complete_examples
 from meshlab.istio import load_mesh
-from meshlab.istio.read.kinds import READ
+from meshlab.istio.read.object_kinds import READ
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.recording import pattern_of, recorded_fields
 

@@ -10,7 +10,7 @@ from meshlab.istio import load_mesh
 from meshlab.lint.matches import covers
 from meshlab.lint.rules import BY_CODE, examples
 from meshlab.lint.run import lint
-from meshlab.lint.sources import text_of
+from meshlab.lint.source_texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from meshlab.bench.settings_file import read_settings_file
 from meshlab.inputs import read_inputs
 from meshlab.istio import load_mesh
 from meshlab.lint.run import lint
-from meshlab.lint.sources import text_of
+from meshlab.lint.source_texts import text_of
 from meshlab.manifest import parse_manifests
 
 if TYPE_CHECKING:

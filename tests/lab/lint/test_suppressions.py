@@ -8,7 +8,7 @@ import pytest
 from meshlab.inputs import read_inputs
 from meshlab.istio import load_mesh
 from meshlab.lint.run import lint
-from meshlab.lint.sources import text_of
+from meshlab.lint.source_texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

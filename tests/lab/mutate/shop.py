@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import parse_case_file
 from meshlab.manifest import parse_manifests
-from meshlab.mutate.objects import Objects
+from meshlab.mutate.changed_objects import Objects
 
 from tests.lab.door_and_cart import DOOR_AND_CART
 

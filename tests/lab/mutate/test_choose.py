@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from meshlab.bench.selection import SelectionError
-from meshlab.mutate.choose import Wanted, choose
+from meshlab.mutate.chosen_mutants import Wanted, choose
 
 from tests.lab.mutate.shop import shop
 

@@ -8,7 +8,7 @@ import pytest
 from meshlab.bench.protocol import Sources
 from meshlab.istio import load_mesh
 from meshlab.manifest import ManifestError
-from meshlab.mutate.objects import MESH_CONFIG, Objects, read_objects
+from meshlab.mutate.changed_objects import MESH_CONFIG, Objects, read_objects
 
 if TYPE_CHECKING:
     from pathlib import Path

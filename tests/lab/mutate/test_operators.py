@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from meshlab.manifest import parse_manifests
+from meshlab.mutate.changed_objects import as_object
 from meshlab.mutate.mutants import Mutant, mutants_of
-from meshlab.mutate.objects import as_object
 from meshlab.mutate.operators import OPERATORS
 
 Made = tuple[str, str, bool]
@@ -397,6 +397,6 @@ def test_a_change_leaves_the_original_as_it_was_and_changes_nothing_else() -> No
 
 
 def test_every_operator_is_for_a_kind_that_the_bench_reads() -> None:
-    from meshlab.istio.read.kinds import READ
+    from meshlab.istio.read.object_kinds import READ
 
     assert set(OPERATORS) - set(READ) == {("", "MeshConfig")}

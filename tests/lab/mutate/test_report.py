@@ -21,7 +21,7 @@ from meshlab.bench.protocol import Setup
 from meshlab.bench.report.terminal import console
 from meshlab.istio import WorkloadRef
 from meshlab.mutate.cases_out import missing_cases
-from meshlab.mutate.choose import Chosen
+from meshlab.mutate.chosen_mutants import Chosen
 from meshlab.mutate.missing import MissingCase
 from meshlab.mutate.mutated import Mutated
 from meshlab.mutate.progress import MutationProgress

@@ -10,7 +10,7 @@ from meshlab.battery.derive import derive
 from meshlab.bench.case import HttpRequest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.istio import load_mesh
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, mesh, policy, tokens

@@ -10,7 +10,7 @@ from meshlab.battery.derive import derive
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
-from meshlab.reach.cases import cases_text
+from meshlab.reach.battery_file import cases_text
 from meshlab.reach.run import ask
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, policy, tokens, written
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.battery import Battery
     from meshlab.bench.report.run import Run
-    from meshlab.reach.answer import Answer
+    from meshlab.reach.outcome import Answer
 
     Asked = Callable[..., "Found"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.battery.request_values import PEER, TOKEN, Peer, Token
 from meshlab.battery.token_rules import refused
-from meshlab.battery.values import PEER, TOKEN, Peer, Token
 from meshlab.bench.authorities import MESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from meshlab.battery.clauses import Atom
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
     from meshlab.istio.read.gateway import Server
     from meshlab.istio.read.request_authentication import JwtRule
 

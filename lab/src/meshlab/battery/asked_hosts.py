@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from meshlab.istio import Mesh
     from meshlab.istio.model.registry import MeshService
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["asked_hosts", "hosts_without_service", "servers_behind"]
 

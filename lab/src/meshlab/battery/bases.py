@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshlab.battery.values import CHANGED
+from meshlab.battery.request_values import CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

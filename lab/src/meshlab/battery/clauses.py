@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.battery.text import Pattern
-    from meshlab.battery.values import Value
+    from meshlab.battery.patterns import Pattern
+    from meshlab.battery.request_values import Value
     from meshlab.istio.read.request_authentication import JwtRule
 
 __all__ = ["Atom", "Clause", "Requirement", "Stage", "TokenDemand", "Way", "comparison"]

@@ -14,9 +14,9 @@ from meshlab.battery.route_sources import labelled_sources
 from meshlab.bench.case import DeclaredWorkload
 from meshlab.bench.declared import declared_manifests
 from meshlab.istio.model.workload import workload_of
-from meshlab.istio.read.names import WorkloadRef
 from meshlab.istio.read.pods import read_pod
 from meshlab.istio.read.services import read_service
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery, Question
-from meshlab.battery.choose import chosen
+from meshlab.battery.chosen_requests import chosen
 from meshlab.battery.clients import declared_clients, with_declared
 from meshlab.battery.limits import never_asked
-from meshlab.battery.ways import Ways
+from meshlab.battery.request_ways import Ways
 from meshlab.bench.case import Case, CasePlace
 from meshlab.bench.protocol import Setup
 from meshlab.bench.run_secrets import client_authorities
@@ -21,7 +21,7 @@ from meshlab.bench.run_secrets import client_authorities
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meshlab.battery.choose import Chosen
+    from meshlab.battery.chosen_requests import Chosen
     from meshlab.battery.entrances import Entrance
     from meshlab.istio import Mesh
 

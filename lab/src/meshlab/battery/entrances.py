@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from meshlab.battery.values import (
+from meshlab.battery.request_values import (
     ADDRESS,
     CHANGED,
     METHOD,
@@ -32,9 +32,9 @@ from meshlab.bench.case import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
     from meshlab.bench.case import Sender, TokenSpec
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["UNSENDABLE", "Entrance"]
 

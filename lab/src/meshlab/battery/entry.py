@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Requirement
-from meshlab.battery.routes import server_name
+from meshlab.battery.request_values import NAME, PEER, TOKEN, Peer, Token
+from meshlab.battery.route_clauses import server_name
 from meshlab.battery.token_rules import refused, signature, verifies
-from meshlab.battery.tokens import FLAWS, STRANGER
-from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token
+from meshlab.battery.tried_tokens import FLAWS, STRANGER
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
     from meshlab.istio.read.gateway import Server
     from meshlab.istio.read.request_authentication import JwtRule
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.battery.values import Peer, Token
+    from meshlab.battery.request_values import Peer, Token
     from meshlab.istio.read.request_authentication import JwtRule
 
 __all__ = ["Here"]

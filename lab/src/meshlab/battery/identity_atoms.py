@@ -6,15 +6,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom
-from meshlab.battery.text import wildcard
-from meshlab.battery.values import PEER, Peer
+from meshlab.battery.patterns import wildcard
+from meshlab.battery.request_values import PEER, Peer
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshlab.battery.here import Here
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
 
 __all__ = ["account_atom", "namespace_atom", "principal_atom", "trust_domain_atom"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.bits import numbers_in
-from meshlab.battery.values import PEER, TOKEN
+from meshlab.battery.request_values import PEER, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Clause, Stage
 from meshlab.battery.entry import peers_watched, tokens_watched
 from meshlab.battery.here import Here
-from meshlab.battery.policies import clauses_of
+from meshlab.battery.policy_clauses import clauses_of
 from meshlab.istio.model.mtls import mtls_mode
 
 if TYPE_CHECKING:
+    from meshlab.battery.request_values import Peer
     from meshlab.battery.token_rules import Forwarding
-    from meshlab.battery.values import Peer
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.read.request_authentication import JwtRule
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Requirement, comparison
 from meshlab.battery.identity_atoms import account_atom, namespace_atom, principal_atom, trust_domain_atom
-from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.patterns import Pattern, wildcard
+from meshlab.battery.request_values import ADDRESS, METHOD, NAME, PATH, Text, header
 from meshlab.battery.texts_read import asked_server_name, host_with_port, normalized_path, plain_text
 from meshlab.battery.token_atoms import audience_atom, claim_atom, claim_names, request_principal_atom
-from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, Text, header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshlab.battery.here import Here
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
     from meshlab.istio.read.authorization_policy import Values
 
 __all__ = ["requirement_of", "text_atom"]

@@ -37,7 +37,7 @@ class LabelledSource:
         return here and not workload.is_gateway and self.labels.items() <= workload.labels.items()
 
     def __str__(self) -> str:
-        """The labels, and what asks for them."""
+        """Return the labels, and what asks for them."""
         labels = ", ".join(f"{name}={value}" for name, value in sorted(self.labels.items()))
         return f"{labels} of the VirtualService {self.route}"
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
 from meshlab.battery.entry import entry, peers_watched, tokens_watched
 from meshlab.battery.pod_stages import PodStages
-from meshlab.battery.routes import (
+from meshlab.battery.request_values import NAME, Peer
+from meshlab.battery.route_clauses import (
     Proxy,
     changing,
     http_clauses,
@@ -21,7 +22,6 @@ from meshlab.battery.routes import (
     server_name,
 )
 from meshlab.battery.token_rules import Forwarding
-from meshlab.battery.values import NAME, Peer
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from meshlab.battery.clauses import Atom, Clause, Way
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
 
 __all__ = ["Assignment", "Table"]
 
@@ -117,7 +117,7 @@ class Table:
         )
 
     def of_cached(self, clause: Clause) -> dict[str, int]:
-        """The same as `of`, kept."""
+        """Return the same as `of`, and keep it for the next call."""
         key = id(clause)
         if key not in self._clauses:
             self._clauses[key] = (clause, self.of(clause))

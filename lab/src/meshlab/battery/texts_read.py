@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.paths import normalized
-from meshlab.battery.values import Name, Text
+from meshlab.battery.request_values import Name, Text
 
 if TYPE_CHECKING:
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
 
 __all__ = ["asked_server_name", "host_with_port", "host_without_port", "normalized_path", "plain_text"]
 

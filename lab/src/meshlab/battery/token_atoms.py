@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom
-from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.patterns import Pattern, wildcard
+from meshlab.battery.request_values import TOKEN, Token
 from meshlab.battery.token_rules import accepted, signature
-from meshlab.battery.values import TOKEN, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshlab.battery.here import Here
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
 
 __all__ = ["audience_atom", "claim_atom", "claim_names", "request_principal_atom"]
 

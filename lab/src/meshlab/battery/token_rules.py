@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from meshlab.battery.values import Token
+    from meshlab.battery.request_values import Token
     from meshlab.istio.read.request_authentication import JwtRule
 
 __all__ = ["Forwarding", "accepted", "refused", "signature", "verifies"]

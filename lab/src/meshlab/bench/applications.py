@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshlab.bench.authorities import Authorities
     from meshlab.bench.case import AppSpec, Authorizer
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import Place
+    from meshlab.bench.verdicts.addresses import Place
     from meshlab.istio.envoy.placement import Address
     from meshlab.processes.supervisor import Child, Supervisor
 
@@ -97,7 +97,7 @@ class Applications:
                 raise LabError(f"{problem}\n{hint}") from error
 
     def ended(self, place: Place) -> str:
-        """Why the program at a place does not run any more; empty where it runs.
+        """Return why the program at a place does not run any more; empty where it runs.
 
         Args:
             place: An application or an external host.
@@ -177,7 +177,7 @@ class Applications:
 
 
 def _named_addresses(mesh: MeshUnderTest) -> dict[Address, tuple[str, str]]:
-    """Address to name and version, of every application and external host."""
+    """Return name and version by address, of every application and external host."""
     workloads = {
         address: (str(ref), mesh.versions.get(ref, "")) for (ref, _), address in mesh.addresses.apps.items()
     }

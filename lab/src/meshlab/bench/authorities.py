@@ -97,11 +97,11 @@ class Authorities:
         return self._public
 
     def directory(self, authority: str) -> Path:
-        """Directory with an authority's `ca.pem` and `ca-key.pem`."""
+        """Return the directory with an authority's `ca.pem` and `ca-key.pem`."""
         return self._directory / "authorities" / _file_name(authority)
 
     def certificate(self, authority: str) -> Path:
-        """PEM file with an authority's own certificate.
+        """Return the PEM file with an authority's own certificate.
 
         Raises:
             LookupError: There is no authority of that name.
@@ -138,5 +138,5 @@ class Authorities:
 
 
 def _file_name(name: str) -> str:
-    """A name from a case file as a safe file name."""
+    """Return a name from a case file as a safe file name."""
     return name if name.isidentifier() else hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = [
     "AppSpec",
@@ -51,7 +51,7 @@ class CasePlace:
     path: str = ""
 
     def __str__(self) -> str:
-        """`FILE:LINE: PATH`, as error messages begin."""
+        """Return `FILE:LINE: PATH`, as error messages begin."""
         return f"{self.file}:{self.line}: {self.path}" if self.path else f"{self.file}:{self.line}"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import CaseFile
     from meshlab.bench.survey import ClientCertificate, Endpoint, Entrance, Survey
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Draft", "draft_of", "questions", "written"]
 
@@ -391,7 +391,7 @@ def _refused_by_any(verdict: Verdict) -> str:
 
 
 def _shared(outcome: Outcome) -> bool:
-    """Whether a proxy chose the application among the servers of a Service."""
+    """Return whether a proxy chose the application among the servers of a Service."""
     verdict = outcome.verdict
     return verdict is not None and len(verdict.hops) > 1
 

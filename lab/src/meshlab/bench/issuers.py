@@ -59,18 +59,18 @@ class Issuers:
         return found
 
     def audiences(self, issuer: str) -> tuple[str, ...]:
-        """The audiences that the issuer's rules name."""
+        """Return the audiences that the issuer's rules name."""
         return self._audiences.get(issuer, ())
 
     def key(self, issuer: str) -> SigningKey:
-        """The issuer's signing key; an issuer that the manifests do not name gets one that nothing trusts."""
+        """Return the issuer's signing key; an issuer that the manifests do not name gets one that nothing trusts."""
         if issuer in self._audiences:
             return self._keys[issuer]
         with self._lock:
             return self._foreign.setdefault(issuer, SigningKey.generate())
 
     def only(self) -> str:
-        """The issuer of a token that names none.
+        """Return the issuer of a token that names none.
 
         Raises:
             LookupError: The manifests name no issuer, or more than one.

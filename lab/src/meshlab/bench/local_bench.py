@@ -19,7 +19,7 @@ from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.istio.read.kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
+from meshlab.istio.read.object_kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.inputs import Inputs
     from meshlab.istio import Mesh, MeshSettings
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Manifest
 
 __all__ = ["LocalBench", "LocalEngine", "LocalMesh", "names_of"]

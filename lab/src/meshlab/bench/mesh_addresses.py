@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address
     from meshlab.istio.model.address_conditions import AddressCondition
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Direction", "MeshAddresses", "MeshUnderTest"]
 
@@ -61,10 +61,10 @@ class MeshAddresses(Protocol):
         """
 
     def without_proxy(self, ip: str, port: int) -> Address | None:
-        """Where a connection to an address of the cluster ends for a client without a sidecar; `None` for nowhere."""
+        """Return where a connection to an address ends for a client without a sidecar; `None` for nowhere."""
 
     def target_port(self, gateway: WorkloadRef, port: int) -> int | None:
-        """The pod's port behind that port of the gateway's Service; `None` where the Service has no such port."""
+        """Return the pod's port behind that port of the gateway's Service; `None` where it has no such port."""
 
 
 def _trust_everything(ref: WorkloadRef, direction: Direction, host: str, port: int) -> list[str]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["MeshRun", "PlannedMesh", "audiences_of"]
 

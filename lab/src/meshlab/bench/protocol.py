@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.istio import Mesh
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Setup", "Sources"]
 

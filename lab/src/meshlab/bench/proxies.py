@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.processes.supervisor import Supervisor
 
 __all__ = ["Proxies"]
@@ -65,7 +65,7 @@ class Proxies:
             return frozenset(self._running)
 
     def proxy(self, ref: WorkloadRef) -> Envoy:
-        """The proxy of a workload.
+        """Return the proxy of a workload.
 
         Raises:
             LookupError: It does not run.
@@ -82,13 +82,13 @@ class Proxies:
             return dict(self._refused)
 
     def failure(self, ref: WorkloadRef) -> str:
-        """Why a workload's proxy cannot run; empty where it can."""
+        """Return why a workload's proxy cannot run; empty where it can."""
         if ref not in self._mesh.bootstraps:
             return f"the proxy of {ref} has no configuration"
         return self._refused.get(ref, "")
 
     def ended(self, ref: WorkloadRef) -> str:
-        """Why a proxy that was started does not run any more; empty where it runs or was not started."""
+        """Return why a proxy that was started does not run any more; empty where it runs or was not started."""
         proxy = self._running.get(ref)
         return proxy.ended if proxy else ""
 
@@ -155,7 +155,7 @@ class Proxies:
             self._running.pop(ref).stop()
 
     def _wanted(self, ref: WorkloadRef) -> tuple[Json, bool]:
-        """All that its configuration depends on."""
+        """Return all that its configuration depends on."""
         return self._mesh.bootstraps[ref], ref in self.accepting
 
     def _configuration(self, ref: WorkloadRef) -> Json:

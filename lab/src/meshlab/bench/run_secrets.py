@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.credentials import TlsResource
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["RunSecrets", "client_authorities"]
 

@@ -18,12 +18,12 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.planner import Planner
 from meshlab.bench.planning.reach import TouchedProxies, cluster_endpoints
 from meshlab.bench.proxies import Proxies
+from meshlab.bench.verdicts.addresses import AddressIndex
 from meshlab.bench.verdicts.judge import distrust_of_entry, judge
-from meshlab.bench.verdicts.places import Places
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from meshlab.bench.issuers import Issuers
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.planning.planner import Sending
-    from meshlab.bench.verdicts.places import Place
+    from meshlab.bench.verdicts.addresses import Place
     from meshlab.bench.verdicts.verdict import Verdict
     from meshlab.processes.envoy import Envoy
     from meshlab.processes.supervisor import Supervisor
@@ -99,7 +99,7 @@ class RunningMesh:
         return self._proxies.running
 
     def proxy(self, ref: WorkloadRef) -> Envoy:
-        """The proxy of a workload.
+        """Return the proxy of a workload.
 
         Raises:
             LookupError: It does not run.
@@ -229,7 +229,7 @@ class RunningMesh:
         return self._places.at(entry), _with_host_of(case, sending, verdict)
 
     def _behind(self, verdict: Verdict) -> frozenset[WorkloadRef]:
-        """Proxies behind the chosen clusters that can run: a failed attempt at one may hide behind a retry."""
+        """Return the proxies behind the chosen clusters that can run: a retry may hide a failed attempt at one."""
         addresses = {
             address
             for hop in verdict.hops
@@ -246,7 +246,7 @@ class RunningMesh:
         return frozenset(ref for ref in found if not self._proxies.failure(ref))
 
     def _ended(self, place: Place) -> str:
-        """Why nothing answers at a place although it was started; empty where it runs."""
+        """Return why nothing answers at a place although it was started; empty where it runs."""
         if place.kind != "proxy":
             return self._applications.ended(place)
         return self._proxies.ended(place.workload) if place.workload else ""
@@ -260,7 +260,7 @@ class RunningMesh:
         return frozenset(touched.found)
 
     def _prepare(self) -> None:
-        self._places = Places(self._mesh.addresses)
+        self._places = AddressIndex(self._mesh.addresses)
         self._planner = Planner(self._mesh, self._authorities, self._issuers)
 
 

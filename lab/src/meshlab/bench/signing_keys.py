@@ -46,7 +46,7 @@ class SigningKey:
 
 
 def base64url(data: bytes) -> str:
-    """Base64 as JOSE uses it: URL-safe and without padding (RFC 7515, section 2)."""
+    """Return base64 as JOSE uses it: URL-safe and without padding (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -55,6 +55,6 @@ def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 
 
 def _thumbprint(jwk: Mapping[str, str]) -> str:
-    """The key id: RFC 7638, section 3, over the members that RFC 7638, section 3.2, requires of an EC key."""
+    """Return the key id: RFC 7638, section 3, over the members that RFC 7638, section 3.2, requires of an EC key."""
     required = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     return base64url(hashlib.sha256(json.dumps(required, separators=(",", ":")).encode()).digest())

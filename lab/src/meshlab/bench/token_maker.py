@@ -80,18 +80,18 @@ def _sign(claims: Claims, key: SigningKey, kid: str) -> str:
 
 
 def _unsigned(claims: Claims, key: SigningKey) -> str:
-    """A token whose header says that it needs no signature."""
+    """Return a token whose header says that it needs no signature."""
     return f"{_segment({'alg': 'none', 'typ': 'JWT', 'kid': key.kid})}.{_segment(claims)}."
 
 
 def _hmac_with_public_key(claims: Claims, key: SigningKey) -> str:
-    """The confusion of algorithms: the public key used as an HMAC secret."""
+    """Return a token for the algorithm confusion attack: the public key is the HMAC secret."""
     signed = f"{_segment({'alg': 'HS256', 'typ': 'JWT', 'kid': key.kid})}.{_segment(claims)}"
     return f"{signed}.{base64url(hmac.digest(key.public_pem, signed.encode(), hashlib.sha256))}"
 
 
 def _tampered(claims: Claims, key: SigningKey) -> str:
-    """A token whose claims were changed after it was signed."""
+    """Return a token whose claims were changed after it was signed."""
     header, _, signature = _sign(claims, key, key.kid).split(".")
     return f"{header}.{_segment({**claims, 'jti': 'changed'})}.{signature}"
 

@@ -123,11 +123,11 @@ def _compared(
     from meshlab.bench.case_file.collect import collect
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.report.progress import Progress
+    from meshlab.diff.input_sources import places, read_both
     from meshlab.diff.run import compare
-    from meshlab.diff.sources import places, read_both
-    from meshlab.env_file import read_env_files
+    from meshlab.env_file import merge_env_files
 
-    variables = read_env_files(env_files)
+    variables = merge_env_files(env_files)
     case_files = collect(cases, variables) if cases else []
     before, after = read_both(
         *places(old, new), namespace=namespace, mesh_config=mesh_config, stdin=sys.stdin

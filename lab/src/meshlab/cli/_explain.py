@@ -137,18 +137,18 @@ def _case_files(
     loaded: "LocalMesh",
 ) -> "list[CaseFile]":
     if sender:
-        from meshlab.bench.case_file import words
+        from meshlab.bench.case_file import format_words
         from meshlab.bench.case_file.read_question import read_question
 
         names = loaded.names
         asked = read_question(
-            sender, request, token or words.NONE, workloads=names.workloads, gateways=names.gateways
+            sender, request, token or format_words.NONE, workloads=names.workloads, gateways=names.gateways
         )
         return [asked]
     from meshlab.bench.case_file.collect import collect
-    from meshlab.env_file import read_env_files
+    from meshlab.env_file import merge_env_files
 
-    return collect(cases, read_env_files(env_files))
+    return collect(cases, merge_env_files(env_files))
 
 
 def _print(explanation: "Explanation", *, verbose: bool) -> None:

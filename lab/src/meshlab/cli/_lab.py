@@ -150,7 +150,7 @@ def demo(
     """Show one of the project's meshes at work, on real Envoys.
 
     \b
-      meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
+      meshlab demo                 send events through the whole system; show the outcome of each and the access matrix
       meshlab demo --driver work   the same with the pull worker in place of the function
       meshlab demo --overlay keyless   the same, and the function has no key: it calls with Google's identity
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
@@ -180,16 +180,16 @@ def demo(
         from meshlab.demo.grpc_log import log_errors_only
 
         log_errors_only()
-        from meshlab.demo import show
+        from meshlab.demo import terminal_tables
 
         if mesh is _Mesh.LAMBDA_BRIDGE:
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
-            good = run_lambda_bridge(found, show.console(), verbose=verbose)
+            good = run_lambda_bridge(found, terminal_tables.console(), verbose=verbose)
         elif mesh is _Mesh.LOOKUP_ACCESS:
             from meshlab.demo.lookup_access import run_lookup_access
 
-            good = run_lookup_access(found, show.console())
+            good = run_lookup_access(found, terminal_tables.console())
         else:
             from meshlab.demo.own import Own
             from meshlab.demo.run import run_demo
@@ -199,7 +199,7 @@ def demo(
             good = run_demo(
                 found,
                 events,
-                show.console(),
+                terminal_tables.console(),
                 attributes=attributes,
                 own=wanted,
                 driver=driver or "function",

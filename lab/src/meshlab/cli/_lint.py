@@ -96,7 +96,7 @@ def lint(
 def _linted(files: list[str], namespace: str, mesh_config: MeshConfigFile) -> "Linted":
     from meshlab.bench.check.checked import check
     from meshlab.lint.run import lint as run
-    from meshlab.lint.sources import texts_of
+    from meshlab.lint.source_texts import texts_of
 
     checked = check(sources(files, namespace, mesh_config))
     return run(checked.inputs, checked.mesh, texts_of(checked.inputs))

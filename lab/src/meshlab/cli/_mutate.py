@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import CaseFile
-    from meshlab.mutate.choose import Wanted
+    from meshlab.mutate.changed_objects import Objects
+    from meshlab.mutate.chosen_mutants import Wanted
     from meshlab.mutate.mutated import Mutated
-    from meshlab.mutate.objects import Objects
     from meshlab.mutate.run import CasesFailError
 
 __all__ = ["EXIT_CODES", "mutate"]
@@ -94,14 +94,14 @@ def mutate(
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json):
         from meshlab.bench.case_file.collect import collect
-        from meshlab.env_file import read_env_files
-        from meshlab.mutate.choose import Wanted
-        from meshlab.mutate.objects import read_objects
+        from meshlab.env_file import merge_env_files
+        from meshlab.mutate.changed_objects import read_objects
+        from meshlab.mutate.chosen_mutants import Wanted
         from meshlab.mutate.run import CasesFailError
 
         wanted = Wanted(tuple(kinds or ()), expression, every, limit, seed)
         objects = read_objects(sources(files, namespace, mesh_config))
-        case_files = collect(cases, read_env_files(env_file or []))
+        case_files = collect(cases, merge_env_files(env_file or []))
         try:
             mutated = _run(objects, case_files, wanted)
         except CasesFailError as error:
@@ -139,7 +139,7 @@ def _refused(error: "CasesFailError", *, as_json: bool) -> Exit:
 
 
 def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted") -> "Mutated":
-    from meshlab.mutate.choose import choose
+    from meshlab.mutate.chosen_mutants import choose
     from meshlab.mutate.mutated import Mutated
     from meshlab.mutate.progress import MutationProgress
     from meshlab.mutate.run import check_names, mutation_run

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.battery import Battery
     from meshlab.bench.report.run import Run
-    from meshlab.reach.answer import Answer
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["EXIT_CODES", "reach"]
 
@@ -117,7 +117,7 @@ def reach(
 
 
 def _write_cases(file: Path, battery: "Battery", run: "Run", answers: "Sequence[Answer]") -> None:
-    from meshlab.reach.cases import cases_text
+    from meshlab.reach.battery_file import cases_text
 
     try:
         file.write_text(cases_text(battery, run.outcomes, answers), encoding="utf-8")

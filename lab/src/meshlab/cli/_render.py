@@ -78,7 +78,7 @@ def _load(bench: "Bench", given: "Sources") -> "LoadedMesh":
 
 def _rendered(mesh: "LoadedMesh", only: "Sequence[str]") -> dict[str, str]:
     """Return the configurations as text, by workload; those of all proxies where none is named."""
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
     try:
         refs = [WorkloadRef.parse(name) for name in only] or list(mesh.proxies)

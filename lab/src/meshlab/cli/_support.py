@@ -11,7 +11,7 @@ from meshlab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.bench.coverage import CoverageRow
+    from meshlab.bench.read_fields import CoverageRow
 
 __all__ = ["coverage", "support"]
 
@@ -32,7 +32,7 @@ def support(
     is not listed is refused, too.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported():
-        from meshlab.bench.coverage import coverage_rows, markdown_table
+        from meshlab.bench.read_fields import coverage_rows, markdown_table
 
         rows = coverage_rows()
         if kind:
@@ -69,7 +69,7 @@ def _plain(rows: "list[CoverageRow]") -> str:
 
 
 def _entries(rows: "list[CoverageRow]") -> "Iterator[tuple[int, str]]":
-    from meshlab.bench.coverage import grouped
+    from meshlab.bench.read_fields import grouped
 
     kinds = [row for row in rows if not row.field]
     for disposition in dict.fromkeys(row.disposition for row in kinds):

@@ -114,7 +114,7 @@ def run_tests(
     probes = counted or html is not None
     with reported(as_json=as_json), open_bench(condition_probes=probes) as bench:
         from meshlab.bench.session import Choice
-        from meshlab.env_file import read_env_files
+        from meshlab.env_file import merge_env_files
 
         if watch and as_json:
             raise LabError("--watch shows changes to a person; use it without --json")
@@ -123,7 +123,7 @@ def run_tests(
         given = sources(files, namespace, mesh_config)
         choice = Choice(expression, stop, jobs)
         apps = _apps(app or [])
-        variables = read_env_files(env_file or [])
+        variables = merge_env_files(env_file or [])
         if watch:
             from meshlab.cli._watch import watch_cases
 
@@ -212,7 +212,7 @@ def _point_to_explain(given: "Sources", cases: "Sequence[Path]", env_files: "Seq
     """Name the command that says why a case failed."""
     import shlex
 
-    from meshlab.bench.report.words import printable
+    from meshlab.bench.report.outcome_texts import printable
 
     words = [word for path in given.paths for word in ("-f", path)]
     words += map(str, cases)
@@ -238,12 +238,12 @@ def _apps(written: "Sequence[str]") -> "list[AppSpec]":
     import shlex
 
     from meshlab.bench.case import AppSpec
-    from meshlab.bench.case_file import words
+    from meshlab.bench.case_file import format_words
 
     found = []
     for text in written:
         target, equals, command = text.partition("=")
-        if not equals or not re.search(words.APP, target):
+        if not equals or not re.search(format_words.APP, target):
             raise LabError(f"--app {text!r}: write NAMESPACE/NAME='COMMAND'")
         try:
             parts = shlex.split(command)

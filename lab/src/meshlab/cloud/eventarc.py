@@ -23,7 +23,7 @@ _TIMEOUT_S = 600.0  # the longest ack deadline: the pushing side decides when to
 
 
 def cloud_event_headers(envelope: bytes, topic: str) -> dict[str, str]:
-    """The headers that make a push a CloudEvent (https://cloud.google.com/eventarc/docs/cloudevents).
+    """Return the headers that make a push a CloudEvent (https://cloud.google.com/eventarc/docs/cloudevents).
 
     Args:
         envelope: The body of the push.
@@ -50,7 +50,7 @@ def cloud_event_headers(envelope: bytes, topic: str) -> dict[str, str]:
 
 
 def application(target: str, topic: str) -> Starlette:
-    """The converter as an ASGI application.
+    """Return the converter as an ASGI application.
 
     Args:
         target: URL of the function.

@@ -229,7 +229,7 @@ class SecretStore:
         for alias, number in dict(secret.version_aliases).items():
             if not _ALIAS.fullmatch(alias) or alias in ("latest", "NEW"):
                 _refuse_argument(
-                    f"The version alias {alias!r} is not allowed; use a letter, then A-Z a-z 0-9 _ -."
+                    f"The version alias {alias!r} is not allowed; use one of A-Z a-z, then A-Z a-z 0-9 _ -."
                 )
             if not 1 <= number <= latest:
                 _refuse_argument(

@@ -74,7 +74,7 @@ def _after_separators(text: str, position: int) -> int:
 
 
 def _is_text(content: bytes) -> bool:
-    """Whether the content has lines. A line that is not UTF-8 is a bad event; a null byte or gzip's mark is no text."""
+    """Return whether the content has lines. A line that is not UTF-8 is a bad event; a null byte or gzip is no text."""
     return b"\0" not in content and not content.startswith(b"\x1f\x8b")
 
 

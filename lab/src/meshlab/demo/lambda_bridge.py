@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from meshlab.bench.case_file.collect import collect
-from meshlab.bench.report import words
+from meshlab.bench.report import outcome_texts
 from meshlab.lab.lambda_bridge.run import BridgeRun, bridge_values
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ def run_lambda_bridge(project: Project, console: Console, *, verbose: bool = Fal
     console.print(bridge_table(outcomes))
     for outcome in outcomes:
         for hop in outcome.verdict.hops if verbose and outcome.verdict else ():
-            console.print("  ".join((outcome.case.name, *words.hop_lines(hop))), style="dim", highlight=False)
+            console.print(
+                "  ".join((outcome.case.name, *outcome_texts.hop_lines(hop))), style="dim", highlight=False
+            )
     failed = [outcome for outcome in outcomes if outcome.state != "passed"]
     for outcome in failed:
-        reasons = "; ".join(words.reasons(outcome))
+        reasons = "; ".join(outcome_texts.reasons(outcome))
         console.print(f"[red]broken:[/] {outcome.case.name}: {reasons}", highlight=False)
     seconds = time.monotonic() - began_at
     passed = len(outcomes) - len(failed)
@@ -74,10 +76,12 @@ def bridge_table(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         verdict = outcome.verdict
         by = str(verdict.app or verdict.proxy or "") if verdict else ""
-        why = verdict.reason or verdict.reply.failure if verdict else "; ".join(words.reasons(outcome))
+        why = (
+            verdict.reason or verdict.reply.failure if verdict else "; ".join(outcome_texts.reasons(outcome))
+        )
         style = "" if outcome.state == "passed" else "red"
         cells = (
-            outcome.case.name, words.ending(verdict), by, words.printable(why, _MOST_CHARACTERS),
+            outcome.case.name, outcome_texts.ending(verdict), by, outcome_texts.printable(why, _MOST_CHARACTERS),
         )  # fmt: skip
         table.add_row(*cells, style=style)
     return table

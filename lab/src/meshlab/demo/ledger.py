@@ -24,7 +24,7 @@ class Published:
 
     @property
     def event(self) -> tuple[str, bytes] | None:
-        """What tells events apart, since two of them may share an id; None without an id."""
+        """The identity of the event: its id and content, since two may share an id; None without an id."""
         return None if self.event_id is None else (self.event_id, self.content)
 
 
@@ -132,7 +132,7 @@ def balance(
         makes_many_rows: Whether one message makes any number of rows.
         event_ids: What names the event of each message, or of each part of one, as the function logged it.
     """
-    by_part = {letter.message_id: letter for letter in dead_letters}
+    by_part = {dead_letter.message_id: dead_letter for dead_letter in dead_letters}
     parts_of_rows = {row.message_id for row in rows}
     origins = _Origins(published) if makes_many_rows else _Origins(())
     parts = {event: part for part, event in (event_ids or {}).items()} if makes_many_rows else {}
@@ -141,9 +141,9 @@ def balance(
     ]
     ended = {origins.of(part) for part in dropped}
     by_message: dict[str | None, list[DeadLetter]] = defaultdict(list)
-    for part, letter in by_part.items():
-        by_message[origins.of(part)].append(letter)
-    dead = [letter for one in published for letter in by_message.get(one.message_id, ())]
+    for part, dead_letter in by_part.items():
+        by_message[origins.of(part)].append(dead_letter)
+    dead = [dead_letter for one in published for dead_letter in by_message.get(one.message_id, ())]
     if rows and not any(row.message_id or row.event_id for row in rows):
         return _counted(published, rows, dead, ended, makes_many_rows=makes_many_rows)
     written = _written(published, rows, by_message)
@@ -170,9 +170,9 @@ def balance(
         replaced=replaced,
         doubled=[] if makes_many_rows else _doubled(published, rows, by_message),
         contradicted=[
-            letter.message_id
-            for letter in dead
-            if letter.message_id in (parts_of_rows if makes_many_rows else written)
+            dead_letter.message_id
+            for dead_letter in dead
+            if dead_letter.message_id in (parts_of_rows if makes_many_rows else written)
         ],
         makes_many_rows=makes_many_rows,
     )
@@ -268,7 +268,7 @@ def _counted(
     makes_many_rows: bool,
 ) -> Ledger:
     """Return the balance of rows that name no origin: equal messages of one event are taken for repeats."""
-    ended: set[str | None] = {*(letter.message_id for letter in dead), *dropped}
+    ended: set[str | None] = {*(dead_letter.message_id for dead_letter in dead), *dropped}
     live = [one for one in published if one.message_id not in ended]
     events = {(one.event_id or one.message_id, one.content) for one in live}
     return Ledger(

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from meshlab.bench.report import terminal
 from meshlab.cloud.bigquery.control import stats
 from meshlab.cloud.pubsub.control import backlog
-from meshlab.demo import show
+from meshlab.demo import terminal_tables
 from meshlab.demo.events import EventClients, read_events
 from meshlab.demo.function_log import FunctionLog, read_log
 from meshlab.demo.ledger import Ledger, Published, balance
@@ -75,7 +75,7 @@ def run_demo(
                 ready = prepare(project, own, Path(ends.enter_context(TemporaryDirectory(prefix="meshlab-"))))
         with console.status("starting the mesh, the fakes and the function"):
             lab = ends.enter_context(Lab(project, own=ready.own if ready else None, driver=Driver(driver)))
-        console.print(show.started(lab.parts, lab.ready_after_s))
+        console.print(terminal_tables.started(lab.parts, lab.ready_after_s))
         if project.is_keyless:
             account = project.contract()["FUNCTION_SERVICE_ACCOUNT"]
             console.print(
@@ -153,7 +153,7 @@ def _send_events(
             event_ids=log.event_ids,
         )
         console.print(
-            show.events(
+            terminal_tables.events(
                 ledger,
                 time.monotonic() - began_at,
                 lookups=lab.mesh.requests_served,
@@ -161,11 +161,13 @@ def _send_events(
             )
         )
         if log.problems:
-            console.print(show.problems(log.problems))
+            console.print(terminal_tables.problems(log.problems))
         if ledger.dead_letters:
-            console.print(show.dead_letters(ledger.dead_letters))
+            console.print(terminal_tables.dead_letters(ledger.dead_letters))
         for target in lab.pipeline.targets:
-            console.print(show.rows(target.table.rpartition(".")[2], clients.first_rows(target, _SHOWN_ROWS)))
+            console.print(
+                terminal_tables.rows(target.table.rpartition(".")[2], clients.first_rows(target, _SHOWN_ROWS))
+            )
     finally:
         clients.close()
     return ledger, log

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from meshlab.bench.case import FromBypass, FromWorkload
+from meshlab.bench.report.outcome_texts import ending, printable, reasons
 from meshlab.bench.report.terminal import SafeConsole
-from meshlab.bench.report.words import ending, printable, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromOutside
 from meshlab.diff.effect import Effect, effect_of, not_there
-from meshlab.diff.steady import setup_for
+from meshlab.diff.shared_setup import setup_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

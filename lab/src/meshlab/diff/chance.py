@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Case
     from meshlab.diff.effect import Effect
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["host_of", "odds"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Arrival", "Change", "Effect", "Kind", "Peer", "change_of", "effect_of", "not_there"]
 

@@ -10,7 +10,7 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 from meshlab.bench.case_file import CaseFileError, check_against
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import MeshNames, Setup
-from meshlab.bench.report.words import request
+from meshlab.bench.report.outcome_texts import request
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from meshlab.diff.effect import Kind
 if TYPE_CHECKING:
     from meshlab.battery.battery import Question
     from meshlab.diff.ask import Asker
-    from meshlab.diff.compare import Compared, Difference
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.compare_meshes import Compared, Difference
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.istio import Mesh
 
 __all__ = ["Finding", "Result"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.settings_file import read_settings_file
 from meshlab.diff.checkout import write
-from meshlab.diff.given import NOTHING, Given
+from meshlab.diff.compared_input import NOTHING, ComparedInput
 from meshlab.diff.repository import LINK, Repository
 from meshlab.errors import LabError
 from meshlab.inputs import KUSTOMIZATIONS, PassedOver, read_inputs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.diff.checkout import Written
-    from meshlab.diff.given import InputPlace
+    from meshlab.diff.compared_input import InputPlace
     from meshlab.diff.repository import Entry
     from meshlab.inputs import Inputs
     from meshlab.istio import MeshSettings
@@ -33,7 +33,9 @@ _SHORT = 12
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def read_revision(place: InputPlace, *, namespace: str = "default", mesh_config: Path | None = None) -> Given:
+def read_revision(
+    place: InputPlace, *, namespace: str = "default", mesh_config: Path | None = None
+) -> ComparedInput:
     """Read the manifests of a path at a revision.
 
     Args:
@@ -63,10 +65,10 @@ def read_revision(place: InputPlace, *, namespace: str = "default", mesh_config:
             if not target.exists():
                 _refuse_left_out(path, written)
                 note = f"{label} does not have {path}: that side is empty."
-                return Given(f"{label}:{path}", NOTHING, settings, (note,), lacks_path=True)
+                return ComparedInput(f"{label}:{path}", NOTHING, settings, (note,), lacks_path=True)
             _refuse_left_out_below(path, target, written)
             inputs = read_inputs([str(target)], namespace=namespace)
-            return Given(f"{label}:{path}", _relabelled(inputs, directory, label), settings)
+            return ComparedInput(f"{label}:{path}", _relabelled(inputs, directory, label), settings)
 
 
 def _existing(path: Path) -> Path:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors, not_covered_with_impostors
+from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalMesh
-from meshlab.diff.compare import Baseline
+from meshlab.diff.causes import attributed
+from meshlab.diff.compare_meshes import Baseline
 from meshlab.diff.effect import Kind
-from meshlab.diff.objects import object_changes
+from meshlab.diff.object_changes import object_changes
 from meshlab.diff.questions import Group, check_names, groups_of
-from meshlab.diff.responsible import attributed
 from meshlab.diff.result import Finding, Result
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.ask import Asker
-    from meshlab.diff.compare import Compared
-    from meshlab.diff.given import Given
+    from meshlab.diff.compare_meshes import Compared
+    from meshlab.diff.compared_input import ComparedInput
 
 __all__ = ["compare"]
 
 
 def compare(
     bench: LocalBench,
-    old: Given,
-    new: Given,
+    old: ComparedInput,
+    new: ComparedInput,
     case_files: Sequence[CaseFile] = (),
     *,
     jobs: int = 0,

@@ -18,7 +18,7 @@ from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.reach import TouchedProxies
 from meshlab.bench.run_addresses import PlacedAddresses
-from meshlab.bench.verdicts.places import Places
+from meshlab.bench.verdicts.addresses import AddressIndex
 from meshlab.diff.chance import odds
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from meshlab.diff.effect import Effect
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Manifest
 
 __all__ = ["Addresses", "Side"]
@@ -229,8 +229,8 @@ class Side:
         )
 
     @cached_property
-    def _places(self) -> Places:
-        return Places(self._under_test.addresses)
+    def _places(self) -> AddressIndex:
+        return AddressIndex(self._under_test.addresses)
 
 
 class _Configurations(Mapping["WorkloadRef", "Json"]):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from rich.tree import Tree
 
+from meshlab.bench.report.outcome_texts import printable
 from meshlab.bench.report.terminal import print_on
-from meshlab.bench.report.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

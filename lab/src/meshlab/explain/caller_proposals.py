@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, TokenSpec
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
-from meshlab.explain.places import safe
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.proposal import Proposal
-from meshlab.explain.tokens import failed_part, rule_where
+from meshlab.explain.token_step import failed_part, rule_where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.bench.verdicts.policy_results import ConditionResult
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["fitting_token", "valid_token", "with_identity"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.diff.effect import change_of, effect_of
-from meshlab.explain.build import explain
+from meshlab.explain.explained_outcome import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.ask import Asker
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.effect import Effect
     from meshlab.diff.result import Result
     from meshlab.diff.side import Side

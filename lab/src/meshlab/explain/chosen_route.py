@@ -15,7 +15,7 @@ from meshlab.istio.model.virtual_services import MESH
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.fields import Where
     from meshlab.istio.read.virtual_service import HttpMatch, VirtualService

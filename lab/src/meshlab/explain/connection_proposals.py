@@ -13,13 +13,13 @@ from meshlab.explain.caller_proposals import with_identity
 from meshlab.explain.connections import mode_of, mode_place, servers_of
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
-from meshlab.explain.places import safe
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.proposal import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.read.server_tls import ServerTls
 
 __all__ = ["accepted_connection"]

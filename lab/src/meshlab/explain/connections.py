@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.verdicts.configured import named_chains
 from meshlab.bench.verdicts.hop import tls_failure
 from meshlab.explain.explanation import Place, Step
-from meshlab.explain.places import place_of
+from meshlab.explain.manifest_places import place_of
 from meshlab.istio.model.gateway_chains import gateway_chains
 from meshlab.istio.model.mtls import port_mode
 from meshlab.istio.read.fields import Where
@@ -15,8 +15,8 @@ from meshlab.istio.read.fields import Where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.gateway_chains import GatewayChain
     from meshlab.istio.model.gateway_servers import MergedServer

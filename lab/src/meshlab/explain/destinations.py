@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from meshlab.bench.verdicts.hop import tls_failure
 from meshlab.explain.chosen_route import chosen_cluster
 from meshlab.explain.explanation import Step
-from meshlab.explain.places import place_of, place_of_manifest, safe
+from meshlab.explain.manifest_places import place_of, place_of_manifest, safe
 from meshlab.istio.model.destination_rules import policy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import Place, State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.destination_rules import MergedRule
     from meshlab.istio.model.registry import MeshService

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from meshlab.explain.explanation import ChangePart
-from meshlab.explain.places import place_of
+from meshlab.explain.manifest_places import place_of
 from meshlab.yaml_reader import LocatedDict, LocatedList
 
 if TYPE_CHECKING:

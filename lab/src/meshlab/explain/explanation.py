@@ -45,7 +45,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
     def __str__(self) -> str:
-        """`Kind namespace/name field (FILE:LINE)`."""
+        """Return `Kind namespace/name field (FILE:LINE)`."""
         return f"{' '.join(filter(None, (self.subject, self.path)))} ({self.position})"
 
 

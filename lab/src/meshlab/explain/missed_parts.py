@@ -15,7 +15,7 @@ from meshlab.bench.case import HttpRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
 
 __all__ = ["missed_parts"]

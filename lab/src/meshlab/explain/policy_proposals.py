@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.explain.caller_proposals import fitting_token, with_identity
 from meshlab.explain.edits import Edit
-from meshlab.explain.places import safe
-from meshlab.explain.policies import closest
+from meshlab.explain.manifest_places import safe
+from meshlab.explain.policy_step import closest
 from meshlab.explain.proposal import Proposal
 from meshlab.istio.read.fields import Where
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         PolicyResult,
         RuleResult,
     )
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["not_to_be_denied", "to_be_allowed", "written_value"]
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.explain.build import stop_of
 from meshlab.explain.caller_proposals import valid_token
 from meshlab.explain.connection_proposals import accepted_connection
-from meshlab.explain.policies import results_at
+from meshlab.explain.explained_outcome import stop_of
 from meshlab.explain.policy_proposals import not_to_be_denied, to_be_allowed
+from meshlab.explain.policy_step import results_at
 from meshlab.explain.route_proposals import known_host, matching_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
     from meshlab.explain.proposal import Proposal
 
 __all__ = ["proposals"]

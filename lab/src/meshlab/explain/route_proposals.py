@@ -10,13 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from meshlab.bench.case import HttpRequest, TlsRequest
 from meshlab.bench.planning.destination import destination_of
-from meshlab.bench.verdicts.hosts import spellings
+from meshlab.bench.verdicts.request_hosts import spellings
 from meshlab.explain.chosen_route import route_where, virtual_host_of, virtual_hosts
 from meshlab.explain.connections import servers_of
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.missed_parts import missed_parts
-from meshlab.explain.places import safe
 from meshlab.explain.policy_proposals import written_value
 from meshlab.explain.proposal import Proposal
 from meshlab.istio.read.fields import Where
@@ -26,7 +26,7 @@ from meshlab.manifest import to_manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["known_host", "matching_route"]
 

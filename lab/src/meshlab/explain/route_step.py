@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from meshlab.explain.chosen_route import chosen_route, cluster_of, route_where, virtual_hosts
 from meshlab.explain.connections import gateway_chain_of, servers_at, servers_of
 from meshlab.explain.explanation import Step
+from meshlab.explain.manifest_places import place_of, safe
 from meshlab.explain.missed_parts import missed_parts
-from meshlab.explain.places import place_of, safe
 from meshlab.istio.read.hosts import is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import Place, State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.virtual_service import VirtualService
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.selection import select
 from meshlab.bench.session import by_setup, check_names
-from meshlab.explain.build import explain
-from meshlab.explain.changes import suggested_changes
+from meshlab.explain.explained_outcome import explain
+from meshlab.explain.tried_changes import suggested_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

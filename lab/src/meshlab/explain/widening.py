@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
 from meshlab.bench.protocol import BenchError
-from meshlab.diff.compare import Baseline
+from meshlab.diff.compare_meshes import Baseline
 from meshlab.diff.effect import Kind
 from meshlab.errors import LabError
 from meshlab.explain.explanation import Widening

@@ -14,10 +14,10 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from meshlab.html_report.data import data_of
+from meshlab.html_report.drawing.description import KINDS, sentences
 from meshlab.html_report.drawing.narrow import narrow
 from meshlab.html_report.drawing.svg import as_svg
 from meshlab.html_report.drawing.wide import wide
-from meshlab.html_report.drawing.words import KINDS, sentences
 from meshlab.html_report.markup import Attributes, Markup, element, joined
 from meshlab.html_report.report import TONES, Block, Cell, Entry, Fact
 from meshlab.html_report.tables import plain_section, section

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.html_report.drawing.graph import OUTSIDE
-from meshlab.html_report.drawing.ways import ANOTHER_MESH, NO_IDENTITY, Way
+from meshlab.html_report.drawing.request_lines import ANOTHER_MESH, NO_IDENTITY, Way
 from meshlab.html_report.report import Block, Entry, Fact, Step
 
 if TYPE_CHECKING:

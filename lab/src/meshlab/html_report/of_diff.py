@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.html_report.drawing.ways import Way, with_ways
+from meshlab.html_report.drawing.request_lines import Way, with_ways
 from meshlab.html_report.of_case import sender_node
 from meshlab.html_report.report import Block, Cell, Count, Entry, Fact, Report, Row, Section, Step, Table
 

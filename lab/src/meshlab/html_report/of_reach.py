@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from meshlab.html_report.drawing.ways import with_ways
+from meshlab.html_report.drawing.request_lines import with_ways
 from meshlab.html_report.of_case import blocks_of, way_of
 from meshlab.html_report.report import TONES, Block, Cell, Count, Entry, Fact, Report, Row, Section, Table
 

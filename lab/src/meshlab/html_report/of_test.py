@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.html_report.drawing.ways import with_ways
+from meshlab.html_report.drawing.request_lines import with_ways
 from meshlab.html_report.of_case import cell_text, entry_of, outcome_text, way_of
 from meshlab.html_report.of_coverage import coverage_section
 from meshlab.html_report.report import TONES, Block, Cell, Count, Report, Row, Section, Table

@@ -12,7 +12,7 @@ from meshlab.istio.model.load import load_mesh
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.workload import Workload, WorkloadPort, spiffe_id
 from meshlab.istio.read.mesh_config import MeshSettings
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import Manifest, ManifestError
 
 __all__ = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize.configuration import Configuration
-from meshlab.kustomize.resources import append
+from meshlab.kustomize.resource_list import append
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize.fieldspecs import FieldSpec, find
-from meshlab.kustomize.values import text
+from meshlab.kustomize.yaml_values import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from meshlab.kustomize.accumulator import Accumulator
 from meshlab.kustomize.configuration import DEFAULTS, Configuration, read_configuration
 from meshlab.kustomize.crd_references import read_definitions
-from meshlab.kustomize.files import Files, is_remote, name
+from meshlab.kustomize.file_access import Files, is_remote, name
 from meshlab.kustomize.finish import finish
 from meshlab.kustomize.generators import generate
 from meshlab.kustomize.kustomization import Kustomization, read_kustomization
 from meshlab.kustomize.merge_keys import built_in_schema
 from meshlab.kustomize.openapi import read_schemas
 from meshlab.kustomize.resource_files import read_resources
-from meshlab.kustomize.resources import append
+from meshlab.kustomize.resource_list import append
 from meshlab.kustomize.tool import build_with_tool
 from meshlab.kustomize.transformers import transform
 from meshlab.kustomize.variables import add_variables, read_variable

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize.places import Place, root
-from meshlab.kustomize.values import plain, text
+from meshlab.kustomize.yaml_values import plain, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

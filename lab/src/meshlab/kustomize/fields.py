@@ -18,8 +18,8 @@ __all__ = [
     "one_of",
     "optional",
     "string",
+    "string_list",
     "string_map",
-    "strings",
 ]
 
 
@@ -73,7 +73,7 @@ def one_of(value: object, choices: Collection[str], where: str) -> str:
     return str(value)
 
 
-def strings(value: object, where: str) -> list[str]:
+def string_list(value: object, where: str) -> list[str]:
     """Return a list of strings."""
     return [string(item, f"{where}[{index}]") for index, item in enumerate(listing(value, where))]
 

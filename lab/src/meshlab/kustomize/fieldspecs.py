@@ -12,7 +12,7 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.resource import Resource
 
 __all__ = ["FIRST_KINDS", "LAST_KINDS", "FieldSpec", "find", "merged", "ordered", "read_field_spec"]

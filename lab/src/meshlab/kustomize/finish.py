@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from meshlab.kustomize.hashes import add_hashes
 from meshlab.kustomize.name_references import fix_references
 from meshlab.kustomize.order import sort
-from meshlab.kustomize.resources import refuse_duplicates
-from meshlab.kustomize.values import text
+from meshlab.kustomize.resource_list import refuse_duplicates
 from meshlab.kustomize.variables import resolve_variables
+from meshlab.kustomize.yaml_values import text
 
 if TYPE_CHECKING:
     from meshlab.kustomize.accumulator import Accumulator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.kustomize import fields
 from meshlab.kustomize.pairs import read_pairs
 from meshlab.kustomize.resource import Resource
-from meshlab.kustomize.resources import append, by_any_id
+from meshlab.kustomize.resource_list import append, by_any_id
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

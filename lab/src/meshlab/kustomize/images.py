@@ -45,7 +45,7 @@ class _Image:
 
 
 def set_image(entry: object, resources: Iterable[Resource], specs: Iterable[FieldSpec], where: str) -> None:
-    """Carry out one entry of `images`, in place.
+    """Apply one entry of `images`, in place.
 
     Every list called `containers` or `initContainers` is searched at any depth, then the configured fields. kustomize
     does both too, so that a `tagSuffix` is appended twice to the image of a container.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshlab.kustomize import fields
-from meshlab.kustomize.values import clone, forget_lines
+from meshlab.kustomize.yaml_values import clone, forget_lines
 from meshlab.manifest import ManifestError
 
 __all__ = ["json_patch"]
@@ -14,7 +14,7 @@ _OPERATIONS = ("add", "replace", "remove", "move", "copy", "test")
 
 
 def json_patch(body: dict[str, Any], operations: list[object], where: str) -> None:
-    """Carry out operations on an object, in place and in their order.
+    """Apply operations on an object, in place and in their order.
 
     Raises:
         ManifestError: An unknown operation, a path that leads nowhere, or a test that fails.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from meshlab.kustomize.values import forget_lines, plain, text
+from meshlab.kustomize.yaml_values import forget_lines, plain, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
-from meshlab.kustomize.files import Files, name
+from meshlab.kustomize.file_access import Files, name
 from meshlab.manifest import ManifestError, documents_of, parse_yaml
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Kustomization:
 
     def strings(self, field: str) -> list[str]:
         """Return a field that is a list of strings."""
-        return fields.strings(self.spec.get(field), f"{self.path}: {field}")
+        return fields.string_list(self.spec.get(field), f"{self.path}: {field}")
 
     def text(self, field: str) -> str:
         """Return a field that is a string, empty where it is missing."""

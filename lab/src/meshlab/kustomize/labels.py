@@ -22,7 +22,7 @@ _FIELDS = ("pairs", "includeSelectors", "includeTemplates", "includeVolumeClaimT
 def add_labels(
     entry: object, resources: Iterable[Resource], configuration: Configuration, where: str
 ) -> None:
-    """Carry out one entry of `labels`, in place.
+    """Apply one entry of `labels`, in place.
 
     Raises:
         ManifestError: An unknown field, or a field specification that contradicts another.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find, merged, ordered, read_field_spec
-from meshlab.kustomize.identity import NO_NAMESPACE, ObjectId
+from meshlab.kustomize.object_ids import NO_NAMESPACE, ObjectId
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ def sort(resources: list[Resource], options: object, where: str) -> list[Resourc
     if legacy is not None:
         kinds = fields.known(legacy, ("orderFirst", "orderLast"), f"{where}.legacySortOptions")
         first, last = (
-            fields.strings(kinds.get(name), f"{where}.legacySortOptions.{name}")
+            fields.string_list(kinds.get(name), f"{where}.legacySortOptions.{name}")
             for name in ("orderFirst", "orderLast")
         )
     return sorted(resources, key=lambda resource: _key(resource, first, last))

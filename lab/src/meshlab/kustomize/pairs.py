@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.env_schema import schema_of, schema_problems
 from meshlab.kustomize import fields
-from meshlab.kustomize.files import name
+from meshlab.kustomize.file_access import name
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
@@ -30,19 +30,19 @@ def read_pairs(spec: dict[str, Any], kustomization: Kustomization, where: str) -
             refuses a value.
     """
     pairs: list[tuple[str, bytes]] = []
-    envs = fields.strings(spec.get("envs"), f"{where}.envs")
+    envs = fields.string_list(spec.get("envs"), f"{where}.envs")
     if "env" in spec:
         envs = [*envs, fields.string(spec["env"], f"{where}.env")]
     for reference in envs:
         found = _env_pairs(kustomization.load(reference, f"{where}.envs"), reference)
         _check(kustomization, reference, f"{where}.envs", found)
         pairs += found
-    for index, literal in enumerate(fields.strings(spec.get("literals"), f"{where}.literals")):
+    for index, literal in enumerate(fields.string_list(spec.get("literals"), f"{where}.literals")):
         key, equals, value = literal.partition("=")
         if not (key and equals):
             raise ManifestError(f"{where}.literals[{index}]: {literal!r} is not of the form key=value.")
         pairs.append((key, _unquoted(value).encode()))
-    for index, reference in enumerate(fields.strings(spec.get("files"), f"{where}.files")):
+    for index, reference in enumerate(fields.string_list(spec.get("files"), f"{where}.files")):
         key, target = _file_source(reference, f"{where}.files[{index}]")
         path = kustomization.files.within(kustomization.directory, target, f"{where}.files[{index}]")
         pairs.append((key, kustomization.files.read_bytes(path)))

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
-from meshlab.kustomize.identity import checked, object_id
 from meshlab.kustomize.json_patch import json_patch
-from meshlab.kustomize.resources import refuse_duplicates, the_one
+from meshlab.kustomize.object_ids import checked, object_id
+from meshlab.kustomize.resource_list import refuse_duplicates, the_one
 from meshlab.kustomize.selectors import Selector, read_selector
 from meshlab.kustomize.strategic_merge import strategic_merge
-from meshlab.kustomize.values import clone, text
+from meshlab.kustomize.yaml_values import clone, text
 from meshlab.manifest import ManifestError, documents_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _OPTIONS = ("allowNameChange", "allowKindChange")
 def patch(
     entry: object, resources: list[Resource], kustomization: Kustomization, schema_of: SchemaOf, where: str
 ) -> None:
-    """Carry out one entry of `patches`, in place.
+    """Apply one entry of `patches`, in place.
 
     A target that matches no object is no error, as in kustomize. A patch without a target names its object.
 
@@ -63,7 +63,7 @@ def patch(
 def patch_strategically(
     resources: list[Resource], kustomization: Kustomization, schema_of: SchemaOf, where: str
 ) -> None:
-    """Carry out `patchesStrategicMerge`, in place. An entry is a file or the patch itself.
+    """Apply `patchesStrategicMerge`, in place. An entry is a file or the patch itself.
 
     Raises:
         ManifestError: An entry is no patch, its object is missing, or it contradicts the shape of the object; or all
@@ -84,7 +84,7 @@ def patch_strategically(
 
 
 def patch_json(entry: object, resources: list[Resource], kustomization: Kustomization, where: str) -> None:
-    """Carry out one entry of `patchesJson6902`, in place.
+    """Apply one entry of `patchesJson6902`, in place.
 
     Raises:
         ManifestError: It has no operations or no target with a name, or touches what is not there.

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fieldpath, fields
 from meshlab.kustomize.selectors import SELECTOR_FIELDS, Selector, read_selector
-from meshlab.kustomize.values import clone, like, plain, text
+from meshlab.kustomize.yaml_values import clone, like, plain, text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.places import Place
     from meshlab.kustomize.resource import Resource
 
@@ -20,7 +20,7 @@ _NAME = "metadata.name"
 
 
 def replace(entry: object, resources: list[Resource], where: str) -> None:
-    """Carry out one replacement, in place.
+    """Apply one replacement, in place.
 
     Args:
         entry: The replacement as written.
@@ -87,7 +87,7 @@ def _write(target: object, value: object, resources: list[Resource], where: str)
     )
     make = type(value) if fields.boolean(options.get("create"), f"{where}.options.create") else None
     chosen = [resource for resource in resources if _is_target(resource, select, reject)]
-    for path in fields.strings(spec.get("fieldPaths") or [_NAME], f"{where}.fieldPaths"):
+    for path in fields.string_list(spec.get("fieldPaths") or [_NAME], f"{where}.fieldPaths"):
         for resource in chosen:
             places = fieldpath.find(resource.body, path, make)
             if not places:

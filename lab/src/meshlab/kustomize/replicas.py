@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find
-from meshlab.kustomize.resources import by_any_id
+from meshlab.kustomize.resource_list import by_any_id
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.resource import Resource
 
 __all__ = ["set_replicas"]
 
 
 def set_replicas(entry: object, resources: list[Resource], specs: Iterable[FieldSpec], where: str) -> None:
-    """Carry out one entry of `replicas`, in place.
+    """Apply one entry of `replicas`, in place.
 
     Raises:
         ManifestError: An unknown field, or no workload has or had that name.

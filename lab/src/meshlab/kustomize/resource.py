@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshlab.kustomize.identity import ObjectId, checked, object_id
-from meshlab.kustomize.values import clone_located
+from meshlab.kustomize.object_ids import ObjectId, checked, object_id
+from meshlab.kustomize.yaml_values import clone_located
 from meshlab.manifest import Manifest, to_manifest
 
 __all__ = ["Resource"]

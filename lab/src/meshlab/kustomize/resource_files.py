@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.kustomize.files import name
+from meshlab.kustomize.file_access import name
 from meshlab.kustomize.resource import Resource
 from meshlab.manifest import documents_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meshlab.kustomize.files import Files
+    from meshlab.kustomize.file_access import Files
 
 __all__ = ["read_resources"]
 

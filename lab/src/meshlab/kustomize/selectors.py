@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.label_selectors import Requirement, matches, read_requirements
-from meshlab.kustomize.values import text
+from meshlab.kustomize.yaml_values import text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.resource import Resource
 
 __all__ = ["SELECTOR_FIELDS", "Selector", "read_selector"]

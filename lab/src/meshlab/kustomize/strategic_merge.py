@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.kustomize import keyed_lists
 from meshlab.kustomize.keyed_lists import ABSENT
 from meshlab.kustomize.merge_keys import NOTHING, Schema
-from meshlab.kustomize.values import plain, text
+from meshlab.kustomize.yaml_values import plain, text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

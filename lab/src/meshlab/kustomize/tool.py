@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from meshlab.kustomize.files import name
+from meshlab.kustomize.file_access import name
 from meshlab.manifest import ManifestError, parse_manifests
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.affixes import add_prefix, add_suffix
-from meshlab.kustomize.files import name
+from meshlab.kustomize.file_access import name
 from meshlab.kustomize.images import set_image
 from meshlab.kustomize.labels import add_labels, set_pairs
-from meshlab.kustomize.namespaces import set_namespace
+from meshlab.kustomize.namespace_transformer import set_namespace
 from meshlab.kustomize.patches import patch, patch_json, patch_strategically
 from meshlab.kustomize.replacements import replace
 from meshlab.kustomize.replicas import set_replicas
@@ -23,7 +23,7 @@ __all__ = ["transform"]
 
 
 def transform(accumulator: Accumulator, kustomization: Kustomization, schema_of: SchemaOf) -> None:
-    """Carry out every transformer of a kustomization, in place.
+    """Apply every transformer of a kustomization, in place.
 
     Args:
         accumulator: The objects so far and what configures the transformers.

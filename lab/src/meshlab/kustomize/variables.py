@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fieldpath, fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find
-from meshlab.kustomize.identity import ObjectId
-from meshlab.kustomize.resources import by_any_id
-from meshlab.kustomize.values import text
+from meshlab.kustomize.object_ids import ObjectId
+from meshlab.kustomize.resource_list import by_any_id
+from meshlab.kustomize.yaml_values import text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

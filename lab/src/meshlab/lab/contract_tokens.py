@@ -44,11 +44,11 @@ class Tokens:
         return _MAKE[name](self)
 
     def sign(self, **changes: str | int | None) -> str:
-        """A token by the trusted key, with some claims changed."""
+        """Return a token signed by the trusted key, with some claims changed."""
         return self._encode(self._claims(**changes), self._key.private, self._key.kid)
 
     def _claims(self, **changes: str | int | None) -> Claims:
-        """The good claims with some changed: None leaves one out, exp and nbf count in seconds from now."""
+        """Return the good claims with some changed: None leaves one out, exp and nbf count in seconds from now."""
         now = int(time.time())
         claims: Claims = {
             "iss": self._contract["JWT_ISSUER"],
@@ -78,11 +78,11 @@ class Tokens:
         )
 
     def unsigned(self) -> str:
-        """A token whose header says that it needs no signature."""
+        """Return a token whose header says that it needs no signature."""
         return f"{_segment({'alg': 'none', 'typ': 'JWT', 'kid': self._key.kid})}.{_segment(self._claims())}."
 
     def hmac_with_public_key(self) -> str:
-        """The classic confusion of algorithms: the public key, known to all, used as an HMAC secret."""
+        """Return a token for the algorithm confusion attack: the public key is the HMAC secret."""
         header = _segment({"alg": "HS256", "typ": "JWT", "kid": self._key.kid})
         signed = f"{header}.{_segment(self._claims())}"
         return f"{signed}.{base64url(hmac.digest(self._key.public_pem, signed.encode(), hashlib.sha256))}"

@@ -141,7 +141,7 @@ class _Served:
         return lookup.miss_status, _json({**said, **asked, **self._echoed(key.decode(errors="replace"))})
 
     def _echoed(self, key: str) -> dict[str, str]:
-        """The fields that repeat the parts of a key."""
+        """Return the fields that repeat the parts of a key."""
         parts = key.split("/")
         return {name: parts[number] for name, number in self._lookup.echoes if number < len(parts)}
 

@@ -85,7 +85,7 @@ class Project:
         return own if own.is_dir() else self.root / "infra/policy-tests/ingress"
 
     def contract(self) -> Mapping[str, str]:
-        """The values of `infra/contract.env`, defaults filled in.
+        """Return the values of `infra/contract.env`, defaults filled in.
 
         Raises:
             LabError: It cannot be read, or values are missing or wrong.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.fields import Where
 from meshlab.istio.read.hosts import full_name
-from meshlab.istio.read.kinds import NETWORKING
+from meshlab.istio.read.object_kinds import NETWORKING
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.protocols import service_protocol
 from meshlab.lint.facts import listed, mapping, scalar
@@ -37,7 +37,7 @@ __all__ = [
     "services_of",
     "share_a_namespace",
     "text",
-    "texts",
+    "text_list",
 ]
 
 
@@ -47,7 +47,7 @@ def text(holder: object, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def texts(holder: object, name: str) -> list[str]:
+def text_list(holder: object, name: str) -> list[str]:
     """Return the strings of a list of an object as written."""
     return [value for value in listed(holder, name) if isinstance(value, str)]
 
@@ -167,7 +167,7 @@ def exported_to(manifest: Manifest, default: Iterable[str] = ()) -> frozenset[st
         manifest: The object.
         default: What counts where it names none; every namespace where that is empty, too.
     """
-    written = texts(mapping(manifest.body, "spec"), "exportTo") or [*default] or ["*"]
+    written = text_list(mapping(manifest.body, "spec"), "exportTo") or [*default] or ["*"]
     return frozenset(manifest.namespace if scope == "." else scope for scope in written)
 
 
@@ -231,7 +231,7 @@ def denied_to_all(policy: Manifest) -> Collection[str]:
 def isolated(policy: Manifest) -> Collection[str]:
     """Return the directions in which a NetworkPolicy isolates the pods that it selects."""
     spec = mapping(policy.body, "spec")
-    kinds = texts(spec, "policyTypes")
+    kinds = text_list(spec, "policyTypes")
     return kinds or ("Ingress", *(("Egress",) if "egress" in spec else ()))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from meshlab.bench.case import DeclaredWorkload
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.mutate.mutated import Mutated
     from meshlab.mutate.results import Result
 

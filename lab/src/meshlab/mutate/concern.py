@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import REMOVED
 from meshlab.mutate.seen import PRINCIPALS
-from meshlab.mutate.written import at, entries, mapping, text, texts, values
+from meshlab.mutate.written import at, entries, mapping, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,7 +81,7 @@ def _operations(rule: object) -> tuple[_Operation, ...]:
 
 
 def _all(operation: object, field: str) -> tuple[str, ...]:
-    return tuple(value for _, value in texts(operation, field))
+    return tuple(value for _, value in texts_with_paths(operation, field))
 
 
 def _may_match(operations: tuple[_Operation, ...], seen: Seen) -> bool:
@@ -152,7 +152,7 @@ def _same_host(pattern: str, found: str) -> bool:
 
 def _of_routes(mutant: Mutant, beside: Iterable[Manifest]) -> Callable[[Seen], bool]:
     bodies: list[Any] = [mutant.manifest.body, mutant.body]
-    hosts = [host for body in bodies for _, host in texts(body, "spec", "hosts")]
+    hosts = [host for body in bodies for _, host in texts_with_paths(body, "spec", "hosts")]
     if not hosts:
         return _anything  # a delegate
     unchanged = _unchanged_routes(mutant)
@@ -201,5 +201,7 @@ def _share_hosts(manifest: Manifest, other: Manifest) -> bool:
     """Return whether another VirtualService may have a host of this one."""
     if other is manifest or other.kind != "VirtualService":
         return False
-    hosts, others = ([host for _, host in texts(one.body, "spec", "hosts")] for one in (manifest, other))
+    hosts, others = (
+        [host for _, host in texts_with_paths(one.body, "spec", "hosts")] for one in (manifest, other)
+    )
     return not others or any(_same_host(a, b) or _same_host(b, a) for a in hosts for b in others)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors, not_covered_with_impostors
+from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
 from meshlab.diff.effect import Kind, change_of, effect_of
-from meshlab.diff.steady import pinned
+from meshlab.diff.shared_setup import pinned
 from meshlab.mutate.group import Group, case_key
 from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
 from meshlab.mutate.trial import Trial
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.effect import Change, Effect
+    from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.group import ChangedMesh
     from meshlab.mutate.mutants import Mutant
-    from meshlab.mutate.objects import Objects
 
 __all__ = ["Finder", "Found"]
 

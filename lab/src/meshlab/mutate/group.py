@@ -14,10 +14,10 @@ from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
 from meshlab.istio.model.load import KnownReads, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.mutate.changed_objects import MESH_CONFIG
 from meshlab.mutate.concern import concerns
 from meshlab.mutate.edits import ANOTHER
 from meshlab.mutate.lookups import Lookup, answer, lookup_of
-from meshlab.mutate.objects import MESH_CONFIG
 from meshlab.mutate.seen import Seen
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Problem
+    from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.mutants import Mutant
-    from meshlab.mutate.objects import Objects
 
 __all__ = ["ChangedMesh", "Group", "case_key"]
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case, CaseFile
     from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.group import ChangedMesh
     from meshlab.mutate.mutants import Mutant
-    from meshlab.mutate.objects import Objects
     from meshlab.mutate.order import Order
 
 __all__ = ["CasesFailError", "Lane"]

@@ -12,7 +12,7 @@ from meshlab.errors import LabError
 if TYPE_CHECKING:
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import MeshAddresses
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Lookup", "answer", "lookup_of"]
 

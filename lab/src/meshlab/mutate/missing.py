@@ -18,7 +18,7 @@ from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.bench.case_file.write_case import setup_words
 from meshlab.bench.case_file.write_expect import case_lines, flow_text
 from meshlab.bench.protocol import Setup
-from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.compare_expected import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -32,7 +32,7 @@ class Mutant:
     made: Change
 
     def __str__(self) -> str:
-        """`KIND NAMESPACE/NAME: FIELD: CHANGE`."""
+        """Return `KIND NAMESPACE/NAME: FIELD: CHANGE`."""
         return f"{self.kind} {self.namespace}/{self.name}: {self.path}: {self.change}"
 
     @property

@@ -11,7 +11,7 @@ from meshlab.mutate.results import STATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshlab.mutate.choose import Chosen
+    from meshlab.mutate.chosen_mutants import Chosen
     from meshlab.mutate.results import Result, State
 
 __all__ = ["Mutated"]

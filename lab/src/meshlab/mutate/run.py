@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import CaseFile
     from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.mutants import Mutant
-    from meshlab.mutate.objects import Objects
     from meshlab.mutate.results import Result
 
 __all__ = ["CasesFailError", "MutationRun", "check_names", "mutation_run"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.verdicts.hop import Hop
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["PRINCIPALS", "Seen"]
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from meshlab.mutate.edits import Path
 
-__all__ = ["at", "entries", "mapping", "several", "text", "texts", "values"]
+__all__ = ["at", "entries", "mapping", "several", "text", "texts_with_paths", "values"]
 
 
 def at(holder: object, *path: str | int) -> object:
@@ -48,7 +48,7 @@ def several(holder: object, *path: str | int) -> bool:
     return len(values(holder, *path)) > 1
 
 
-def texts(holder: object, *path: str | int) -> Iterator[tuple[Path, str]]:
+def texts_with_paths(holder: object, *path: str | int) -> Iterator[tuple[Path, str]]:
     """Yield the strings of the list at a path, each with its own path."""
     for index, value in enumerate(values(holder, *path)):
         if isinstance(value, str) and value:

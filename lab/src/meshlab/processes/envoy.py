@@ -173,15 +173,15 @@ class Envoy:
         self.wait_ready()
 
     def access_log(self) -> list[str]:
-        """The access log so far, a line a request."""
+        """Return the access log so far, a line a request."""
         return self._access_log.read_text(errors="replace").splitlines()
 
     def warnings(self) -> str:
-        """What Envoy itself logged: empty when all is well."""
+        """Return what Envoy itself logged: empty when all is well."""
         return self._child.log.read_text(errors="replace") if self._child else ""
 
     def counter(self, pattern: str) -> int:
-        """The sum of all counters whose name ends with a match of the regular expression."""
+        """Return the sum of all counters whose name ends with a match of the regular expression."""
         return sum(int(value) for value in self._stats(f"{pattern}$").values())
 
     def wait_secrets(self, versions: frozenset[str]) -> None:
@@ -201,7 +201,7 @@ class Envoy:
             self._child.wait_until(taken, "did not take its new secrets")
 
     def certificates(self) -> frozenset[int]:
-        """The serial numbers of the certificates that it shows.
+        """Return the serial numbers of the certificates that it shows.
 
         Raises:
             OSError: Its admin interface does not answer.
@@ -224,7 +224,7 @@ class Envoy:
             self._pending = None
 
     def _versions(self) -> dict[str, str]:
-        """The version of each file that Envoy watches, by the name of the statistic that reports it."""
+        """Return the version of each file that Envoy watches, by the name of the statistic that reports it."""
         files = {_LISTENER_VERSION: self._listeners, _CLUSTER_VERSION: self._clusters}
         return {name: self._written[path] for name, path in files.items() if path}
 
@@ -238,7 +238,7 @@ class Envoy:
         self._written[path] = document["version_info"]
 
     def _takes(self, versions: Mapping[str, str], *, drained: bool = False) -> bool:
-        """Whether it has these versions and, if wanted, no connection that knows those of before.
+        """Return whether it has these versions and, if wanted, no connection that knows those of before.
 
         Raises:
             LabError: It refused one of them.
@@ -279,7 +279,7 @@ class Envoy:
 
 
 def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part a configuration into a bootstrap that follows a file, and what stands in that file.
+    """Split a configuration into a bootstrap that follows a file, and what stands in that file.
 
     Args:
         config: A whole configuration.
@@ -296,7 +296,7 @@ def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any],
 
 
 def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part a bootstrap that `split_listeners` made from its clusters, in the same way.
+    """Split a bootstrap that `split_listeners` made from its clusters, in the same way.
 
     Args:
         bootstrap: The bootstrap.

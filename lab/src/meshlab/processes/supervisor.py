@@ -125,7 +125,7 @@ class Child:
             self.ready_after_s = time.monotonic() - self.started_at
 
     def log_tail(self) -> str:
-        """The last lines of what it wrote to standard error, and what to do about them where that is known.
+        """Return the last lines of what it wrote to standard error, and what to do about them where that is known.
 
         The stack trace of an Envoy that gave up is left out.
         """

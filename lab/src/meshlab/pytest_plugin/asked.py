@@ -11,7 +11,7 @@ import pytest
 
 from meshlab.bench.case_file.collect import case_paths
 from meshlab.bench.protocol import Sources
-from meshlab.env_file import read_env_files
+from meshlab.env_file import merge_env_files
 from meshlab.errors import LabError
 from meshlab.visible_text import visible
 
@@ -71,7 +71,7 @@ def read_asked(config: pytest.Config) -> Asked:
     )
     try:
         files = {_absolute(config, path): _files(config, path) for path in named}
-        variables = read_env_files(_paths(config, "meshlab_env_file", "meshlab_env_files"))
+        variables = merge_env_files(_paths(config, "meshlab_env_file", "meshlab_env_files"))
     except LabError as error:
         raise pytest.UsageError(visible(str(error))) from error
     least = _coverage_min(config)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pytest
 
 from meshlab.bench.protocol import BenchError
+from meshlab.bench.report.outcome_texts import reasons
 from meshlab.bench.report.terminal import SafeConsole, block, print_on
-from meshlab.bench.report.words import reasons
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 from meshlab.pytest_plugin.asked import shown

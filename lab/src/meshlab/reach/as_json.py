@@ -30,8 +30,8 @@ from meshlab.visible_text import json_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from meshlab.reach.answer import Answer
     from meshlab.reach.matrix import Matrix
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["reach_as_json"]
 

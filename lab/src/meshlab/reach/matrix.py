@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from meshlab.battery.battery import Question
-    from meshlab.reach.answer import Answer
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["Block", "Matrix", "matrices"]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from meshlab.bench.report.outcome_texts import printable
 from meshlab.bench.report.terminal import print_on
-from meshlab.bench.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from meshlab.reach.answer import Answer
     from meshlab.reach.matrix import Block, Matrix
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["print_reach"]
 

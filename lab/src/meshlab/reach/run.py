@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import CaseFile
 from meshlab.bench.session import Choice, run_cases
-from meshlab.reach.answer import answer_of
+from meshlab.reach.outcome import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import LoadedMesh
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.reach.answer import Answer
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["ask"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case_coverage.coverage import Coverage, Missed
 from meshlab.bench.case_coverage.items import ItemPlace, items_of, place_of
-from meshlab.bench.case_coverage.policies import exercised_by
-from meshlab.bench.case_coverage.routes import route_taken
-from meshlab.bench.case_coverage.servers import gateway_chain_of, servers_met
+from meshlab.bench.case_coverage.policy_parts import exercised_by
+from meshlab.bench.case_coverage.route_parts import route_taken
+from meshlab.bench.case_coverage.server_parts import gateway_chain_of, servers_met
 from meshlab.bench.local_bench import LocalEngine
 from meshlab.bench.verdicts.policy_results import policy_results
 

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from meshlab.bench.case_coverage.items import KINDS
+from meshlab.bench.report.outcome_texts import printable
 from meshlab.bench.report.terminal import print_on
-from meshlab.bench.report.words import printable
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:

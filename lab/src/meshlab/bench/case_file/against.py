@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.bench.case_file.format_words import AUTHORITIES
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem, near_miss
-from meshlab.bench.case_file.words import AUTHORITIES
 from meshlab.bench.close_names import known_names
 
 if TYPE_CHECKING:

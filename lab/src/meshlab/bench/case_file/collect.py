@@ -72,7 +72,7 @@ def case_paths(paths: Iterable[Path]) -> list[Path]:
 
 
 def _holds_objects(file: Path) -> bool:
-    """Whether a file holds only Kubernetes objects: mappings with `apiVersion` and `kind`."""
+    """Return whether a file holds only Kubernetes objects: mappings with `apiVersion` and `kind`."""
     try:
         # Events, not nodes: a file from elsewhere may be nested without limit.
         keys = _first_keys(read_text(file))

@@ -35,7 +35,7 @@ class CaseProblem:
     kind: Kind = "shape"
 
     def __str__(self) -> str:
-        """`FILE:LINE: PATH: what is wrong, what to do`."""
+        """Return `FILE:LINE: PATH: what is wrong, what to do`."""
         return f"{self.place}: {self.message}"
 
 

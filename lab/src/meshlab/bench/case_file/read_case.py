@@ -7,20 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.bench.case import Case, Matrix, TokenSpec
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import ReadError
 from meshlab.bench.case_file.problems import near_miss
 from meshlab.bench.case_file.read_expect import check_fits, read_expect
 from meshlab.bench.case_file.read_request import join_words, read_request, request_words
 from meshlab.bench.case_file.read_sender import read_sender
 from meshlab.bench.case_file.read_texts import matching
-from meshlab.bench.case_file.read_token import read_tokens
+from meshlab.bench.case_file.read_token import read_token_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from meshlab.bench.case_file.context import Context, Fields
     from meshlab.bench.case_file.nodes import Cursor
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["CaseWords", "read_cases", "read_matrices", "read_words"]
 
@@ -70,7 +70,7 @@ def read_words(context: Context, fields: Fields) -> CaseWords:
 def check_words(context: Context, found: CaseWords) -> None:
     """Record what is wrong with words that no case may inherit yet."""
     context.problems.attempt(partial(read_sender, context), found.sender, None)
-    context.problems.attempt(partial(read_tokens, context), found.token, _NO_TOKENS)
+    context.problems.attempt(partial(read_token_list, context), found.token, _NO_TOKENS)
 
 
 def read_cases(context: Context, where: Cursor, defaults: CaseWords) -> list[Case]:
@@ -89,14 +89,14 @@ def _each(context: Context, where: Cursor, read: Callable[[Cursor], _Read | None
 
 
 def _case(context: Context, where: Cursor, defaults: CaseWords) -> Case | None:
-    fields = where.fields(context.problems, words.CASE_WORDS, "a case")
-    name = _name(context, fields, where, words.CASE_WORDS, "case")
+    fields = where.fields(context.problems, format_words.CASE_WORDS, "a case")
+    name = _name(context, fields, where, format_words.CASE_WORDS, "case")
     found = read_words(context, fields).over(defaults)
     if "expect" not in fields:
         message = "a case needs `expect`, such as `expect: 200 NAMESPACE/NAME`"
-        raise where.lacks(words.CASE_WORDS, "a case", message)
+        raise where.lacks(format_words.CASE_WORDS, "a case", message)
     # A word that seems to be missing may be the one that is misspelt.
-    misspelt = bool(where.unknown(words.CASE_WORDS, "a case"))
+    misspelt = bool(where.unknown(format_words.CASE_WORDS, "a case"))
     return _join(context, name, found, where, fields["expect"], misspelt=misspelt)
 
 
@@ -114,7 +114,7 @@ def _join(
     if found.sender is None and not misspelt:
         context.problems.add(where, "no sender: write `from`, here or under `defaults:`", "meaning")
     sender = attempt(partial(read_sender, context), found.sender, None)
-    tokens = attempt(partial(read_tokens, context), found.token, _NO_TOKENS)
+    tokens = attempt(partial(read_token_list, context), found.token, _NO_TOKENS)
     expect = attempt(partial(read_expect, context), expect_at, None)
     if found.unreadable or (misspelt and not {"url", "tcp", "tls"} & set(found.request)):
         return None
@@ -131,11 +131,13 @@ def _join(
 
 
 def _matrix(context: Context, where: Cursor, defaults: CaseWords) -> tuple[Matrix, list[Case]]:
-    fields = where.fields(context.problems, words.MATRIX_WORDS, "a matrix")
-    name = _name(context, fields, where, words.MATRIX_WORDS, "matrix")
+    fields = where.fields(context.problems, format_words.MATRIX_WORDS, "a matrix")
+    name = _name(context, fields, where, format_words.MATRIX_WORDS, "matrix")
     missing = [word for word in ("columns", "rows", "expect") if word not in fields]
     if missing:
-        raise where.lacks(words.MATRIX_WORDS, "a matrix", f"a matrix needs `{'` and `'.join(missing)}`")
+        raise where.lacks(
+            format_words.MATRIX_WORDS, "a matrix", f"a matrix needs `{'` and `'.join(missing)}`"
+        )
     shared = read_words(context, fields).over(defaults)
     columns = _lines(context, fields["columns"], "column")
     rows = _lines(context, fields["rows"], "row")
@@ -171,7 +173,7 @@ def _line(context: Context, where: Cursor, what: str) -> CaseWords:
     if not where.is_mapping:
         short = "the name of a caller" if what == "row" else "METHOD URL"
         raise where.error(f"expected {short} or a mapping, found {where.said}")
-    return read_words(context, where.fields(context.problems, words.DEFAULTS_WORDS, f"a {what}"))
+    return read_words(context, where.fields(context.problems, format_words.DEFAULTS_WORDS, f"a {what}"))
 
 
 def _refuse_conflicts(context: Context, rows: dict[str, CaseWords], columns: dict[str, CaseWords]) -> None:
@@ -212,7 +214,7 @@ def _cells(
             partial(_cells_of_row, context, columns=columns), lines[row], {}
         )
         for column, cell in line.items():
-            if not (cell.is_text and cell.text().strip() == words.NO_CASE):
+            if not (cell.is_text and cell.text().strip() == format_words.NO_CASE):
                 found[row, column] = cell
     return found
 
@@ -250,5 +252,7 @@ def _name(context: Context, fields: Fields, where: Cursor, known: Sequence[str],
     if "name" not in fields:
         raise where.lacks(known, f"a {what}", f"a {what} needs a `name`")
     return context.problems.attempt(
-        partial(matching, pattern=words.LINE, expected="a name; write one line of text"), fields["name"], ""
+        partial(matching, pattern=format_words.LINE, expected="a name; write one line of text"),
+        fields["name"],
+        "",
     ).strip()

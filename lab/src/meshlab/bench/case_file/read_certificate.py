@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import Certificate
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.read_texts import text_list
 
 if TYPE_CHECKING:
-    from meshlab.bench.case_file.context import Context
     from meshlab.bench.case_file.nodes import Cursor
+    from meshlab.bench.case_file.reader_context import Context
 
 __all__ = ["read_authority", "read_certificate"]
 
@@ -21,9 +21,9 @@ def read_certificate(context: Context, where: Cursor) -> Certificate:
     Raises:
         ReadError: It is none.
     """
-    fields = where.fields(context.problems, words.CERTIFICATE_WORDS, "a certificate")
+    fields = where.fields(context.problems, format_words.CERTIFICATE_WORDS, "a certificate")
     if "authority" not in fields:
-        raise where.lacks(words.CERTIFICATE_WORDS, "`certificate`", "`certificate` needs `authority`")
+        raise where.lacks(format_words.CERTIFICATE_WORDS, "`certificate`", "`certificate` needs `authority`")
     return Certificate(
         authority=read_authority(context, fields["authority"]),
         uris=context.problems.attempt(text_list, fields.get("uris"), ()),

@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import Expectation, HttpRequest, Received, TlsRequest
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
 from meshlab.bench.case_file.read_texts import matching, optional_header_map, workload_ref
 
 if TYPE_CHECKING:
     from meshlab.bench.case import TcpRequest
-    from meshlab.bench.case_file.context import Context, Fields
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["check_fits", "read_expect"]
 
@@ -33,13 +33,15 @@ def read_expect(context: Context, where: Cursor) -> Expectation:
         ReadError: It is none.
     """
     fields = (
-        where.fields(context.problems, words.EXPECT_WORDS, _WHAT) if where.is_mapping else _short_form(where)
+        where.fields(context.problems, format_words.EXPECT_WORDS, _WHAT)
+        if where.is_mapping
+        else _short_form(where)
     )
     endings = [word for word in _ENDINGS if word in fields]
     if len(endings) != 1:
         found = " and ".join(endings) or "none of them"
         message = f"an expectation has exactly one of {', '.join(_ENDINGS)}; here is {found}"
-        raise where.lacks(words.EXPECT_WORDS, _WHAT, message)
+        raise where.lacks(format_words.EXPECT_WORDS, _WHAT, message)
     _check_words(fields)
     attempt = context.problems.attempt
     for word, kind in (("app", "answerer"), ("proxy", "proxy")):
@@ -87,7 +89,7 @@ def _short_form(where: Cursor) -> Fields:
     if not where.is_text:
         raise where.error(f"expected a short form or a mapping, found {where.said}; {_SHORT}")
     text = where.text()
-    if not re.search(words.SHORT_EXPECT, text) or text.endswith("\n"):
+    if not re.search(format_words.SHORT_EXPECT, text) or text.endswith("\n"):
         raise where.error(f"{where.said} is not a verdict; {_why(text)}")
     ending, *rest = text.split()
     fields = {"status": where.scalar(int(ending))} if ending.isdigit() else {ending: _true(where)}
@@ -104,7 +106,7 @@ def _who(ending: str) -> str:
 
 def _why(text: str) -> str:
     ending, *rest = text.split() or [""]
-    if len(rest) == 1 and re.fullmatch("[13][0-9][0-9]", ending) and re.search(words.APP, rest[0]):
+    if len(rest) == 1 and re.fullmatch("[13][0-9][0-9]", ending) and re.search(format_words.APP, rest[0]):
         return f"say who gave it: `{ending} app {rest[0]}` or `{ending} proxy {rest[0]}`"
     if len(rest) == 1 and re.fullmatch("[1-5][0-9][0-9]|refused|answered", ending):
         return f"{rest[0]!r} is not a workload; write NAMESPACE/NAME"
@@ -118,7 +120,7 @@ def _check_words(fields: Fields) -> None:
             raise fields[other].error(f"`{other}` and `{word}` exclude each other: {why}", "meaning")
     if "rule" in fields:
         policy = fields.get("policy")
-        if policy is None or (policy.is_text and policy.text() == words.NONE):
+        if policy is None or (policy.is_text and policy.text() == format_words.NONE):
             raise fields["rule"].error("`rule` needs the `policy` that holds it", "meaning")
 
 
@@ -135,10 +137,10 @@ _EXCLUDE = (
 
 
 def _received(context: Context, where: Cursor) -> Received:
-    fields = where.fields(context.problems, words.RECEIVED_WORDS, "`received`")
+    fields = where.fields(context.problems, format_words.RECEIVED_WORDS, "`received`")
     if not fields:
-        message = f"`received` is empty; write some of {', '.join(words.RECEIVED_WORDS)}"
-        raise where.lacks(words.RECEIVED_WORDS, "`received`", message)
+        message = f"`received` is empty; write some of {', '.join(format_words.RECEIVED_WORDS)}"
+        raise where.lacks(format_words.RECEIVED_WORDS, "`received`", message)
     attempt = context.problems.attempt
     return Received(
         method=attempt(Cursor.word, fields.get("method"), None),
@@ -165,8 +167,8 @@ def _true(where: Cursor) -> Cursor:
 def _app(where: Cursor) -> str | tuple[str, ...]:
     expected = "an application; write NAMESPACE/NAME or an external host"
     if not where.is_list:
-        return matching(where, words.APP, expected)
-    found = tuple(matching(at, words.APP, expected) for at in where.items())
+        return matching(where, format_words.APP, expected)
+    found = tuple(matching(at, format_words.APP, expected) for at in where.items())
     if not found:
         raise where.error("the list is empty; name an application")
     return found
@@ -178,5 +180,7 @@ def _each(where: Cursor) -> list[Cursor]:
 
 def _policy(where: Cursor) -> str:
     return matching(
-        where, words.POLICY, f"a policy; write NAMESPACE/NAME, or `{words.NONE}` where no rule allows"
+        where,
+        format_words.POLICY,
+        f"a policy; write NAMESPACE/NAME, or `{format_words.NONE}` where no rule allows",
     )

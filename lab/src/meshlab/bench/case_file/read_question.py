@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import Case, CaseFile, CasePlace
-from meshlab.bench.case_file import words
-from meshlab.bench.case_file.context import Context
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor, compose
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_request import read_request, request_words
 from meshlab.bench.case_file.read_sender import read_sender
-from meshlab.bench.case_file.read_token import read_tokens
+from meshlab.bench.case_file.read_token import read_token_list
+from meshlab.bench.case_file.reader_context import Context
 from meshlab.bench.close_names import close_names
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_question"]
 
-_SHORT = re.compile(rf"({'|'.join(words.CALLER_KINDS)}):(?=\S)")
+_SHORT = re.compile(rf"({'|'.join(format_words.CALLER_KINDS)}):(?=\S)")
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FORM = "write {issuer: URL, claims: {sub: NAME}}, or none"
 _SENDER, _REQUEST, _TOKEN = "--from", "--request", "--token"
@@ -33,7 +33,7 @@ _SENDER, _REQUEST, _TOKEN = "--from", "--request", "--token"
 def read_question(
     sender: str,
     request: str,
-    token: str = words.NONE,
+    token: str = format_words.NONE,
     *,
     workloads: Iterable[str] = (),
     gateways: Iterable[str] = (),
@@ -53,12 +53,12 @@ def read_question(
     unnamed = []
     if _NAME.fullmatch(sender.strip()):
         unnamed.append(_not_a_caller(sender.strip(), workloads, gateways))
-    if _NAME.fullmatch(token.strip()) and token.strip() != words.NONE:
+    if _NAME.fullmatch(token.strip()) and token.strip() != format_words.NONE:
         message = f"{token.strip()!r} is the name of a token, and only case files name them; {_FORM}"
         unnamed.append(CaseProblem(CasePlace(_TOKEN, 1), message, "meaning"))
     if unnamed:
         raise CaseFileError(unnamed)
-    context = Context(authorities=frozenset(words.AUTHORITIES))
+    context = Context(authorities=frozenset(format_words.AUTHORITIES))
     problems: list[CaseProblem] = []
     cursors = {}
     for name, text in ((_SENDER, _SHORT.sub(r"\1: ", sender, count=1)), (_REQUEST, request), (_TOKEN, token)):
@@ -66,7 +66,7 @@ def read_question(
         problems += found
     attempt = context.problems.attempt
     read_from: Sender | None = attempt(partial(read_sender, context), cursors[_SENDER], None)
-    tokens: tuple[TokenSpec, ...] = attempt(partial(read_tokens, context), cursors[_TOKEN], ())
+    tokens: tuple[TokenSpec, ...] = attempt(partial(read_token_list, context), cursors[_TOKEN], ())
     sent: HttpRequest | TcpRequest | TlsRequest | None = attempt(
         partial(_request, context), cursors[_REQUEST], None
     )

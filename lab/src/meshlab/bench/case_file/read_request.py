@@ -6,18 +6,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.bench.case import HttpRequest, TcpRequest, TlsRequest
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
 from meshlab.bench.case_file.read_texts import header_list, host_port, matching, port_number
 
 if TYPE_CHECKING:
-    from meshlab.bench.case_file.context import Context, Fields
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["read_request", "request_words"]
 
-_REQUEST_WORDS = tuple(dict.fromkeys((*words.HTTP_WORDS, *words.TCP_WORDS, *words.TLS_WORDS)))
-_KINDS = {"http": words.HTTP_WORDS, "tcp": words.TCP_WORDS, "tls": words.TLS_WORDS}
-_ONLY_HTTP = tuple(word for word in words.HTTP_WORDS if word != "sni")
+_REQUEST_WORDS = tuple(
+    dict.fromkeys((*format_words.HTTP_WORDS, *format_words.TCP_WORDS, *format_words.TLS_WORDS))
+)
+_KINDS = {"http": format_words.HTTP_WORDS, "tcp": format_words.TCP_WORDS, "tls": format_words.TLS_WORDS}
+_ONLY_HTTP = tuple(word for word in format_words.HTTP_WORDS if word != "sni")
 
 
 def request_words(context: Context, where: Cursor) -> Fields:
@@ -28,7 +30,9 @@ def request_words(context: Context, where: Cursor) -> Fields:
     """
     if where.is_text:
         text = matching(
-            where, words.SHORT_REQUEST, "a request; write METHOD URL, such as GET https://shop.example/"
+            where,
+            format_words.SHORT_REQUEST,
+            "a request; write METHOD URL, such as GET https://shop.example/",
         )
         method, _, url = text.rpartition(" ")
         fields = {"url": where.scalar(url)}
@@ -81,13 +85,15 @@ def read_request(context: Context, fields: Fields, where: Cursor) -> HttpRequest
     return HttpRequest(
         url=_url(fields["url"]),
         method=attempt(
-            partial(matching, pattern=words.METHOD, expected="an HTTP method"), fields.get("method"), "GET"
+            partial(matching, pattern=format_words.METHOD, expected="an HTTP method"),
+            fields.get("method"),
+            "GET",
         ),
         headers=attempt(header_list, fields.get("headers"), ()),
         body=attempt(Cursor.text, fields.get("body"), ""),
         version=cast("Literal['1.1', '2']", version),
         target=attempt(
-            partial(matching, pattern=words.LINE, expected="a request target; write one line"),
+            partial(matching, pattern=format_words.LINE, expected="a request target; write one line"),
             fields.get("target"),
             None,
         ),
@@ -108,7 +114,7 @@ def _sign(fields: Fields) -> str:
 
 
 def _url(where: Cursor) -> str:
-    url = matching(where, words.URL, "a URL; write http:// or https://, a host, and a path")
+    url = matching(where, format_words.URL, "a URL; write http:// or https://, a host, and a path")
     authority = url.partition("://")[2]
     for end in "/?#":
         authority = authority.partition(end)[0]
@@ -120,6 +126,6 @@ def _url(where: Cursor) -> str:
 
 def _version(where: Cursor) -> str:
     text = str(where.node.value) if where.tag in ("int", "float") else where.text()
-    if text not in words.HTTP_VERSIONS:
-        raise where.error(f"{text!r} is not one of {', '.join(words.HTTP_VERSIONS)}")
+    if text not in format_words.HTTP_VERSIONS:
+        raise where.error(f"{text!r} is not one of {', '.join(format_words.HTTP_VERSIONS)}")
     return text

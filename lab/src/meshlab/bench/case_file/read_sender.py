@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
-from meshlab.bench.case_file import words
-from meshlab.bench.case_file.context import lookup, use
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.read_certificate import read_authority, read_certificate
 from meshlab.bench.case_file.read_texts import ip_address, matching, port, workload_ref
+from meshlab.bench.case_file.reader_context import lookup, use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import Bypass, Sender
-    from meshlab.bench.case_file.context import Context, Fields
     from meshlab.bench.case_file.nodes import Cursor
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.bench.case_file.reader_context import Context, Fields
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["CALLER_WORDS", "read_sender"]
 
-CALLER_WORDS = ("use", *words.CALLER_KINDS, "address", "certificate", "authority", "to", "port", "mode")
+CALLER_WORDS = (
+    "use",
+    *format_words.CALLER_KINDS,
+    "address",
+    "certificate",
+    "authority",
+    "to",
+    "port",
+    "mode",
+)
 
 
 def read_sender(context: Context, where: Cursor) -> Sender:
@@ -40,17 +49,17 @@ def read_sender(context: Context, where: Cursor) -> Sender:
     if not where.is_mapping:
         raise where.error(f"expected the name of a caller or a mapping, found {where.said}")
     fields = use(context, where, context.callers, CALLER_WORDS, "caller")
-    kinds = [word for word in words.CALLER_KINDS if word in fields]
+    kinds = [word for word in format_words.CALLER_KINDS if word in fields]
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none of them"
-        message = f"a caller has exactly one of {', '.join(words.CALLER_KINDS)}; here is {found}"
+        message = f"a caller has exactly one of {', '.join(format_words.CALLER_KINDS)}; here is {found}"
         if "use" in where.by_key():
             raise where.error(message, "meaning")
         raise where.lacks(CALLER_WORDS, "a caller", message)
     (kind,) = kinds
     for word in fields:
-        if word != kind and word not in words.CALLER_KINDS[kind]:
-            known = ", ".join(words.CALLER_KINDS[kind]) or "no further word"
+        if word != kind and word not in format_words.CALLER_KINDS[kind]:
+            known = ", ".join(format_words.CALLER_KINDS[kind]) or "no further word"
             raise fields[word].error(f"`{word}` does not belong to `{kind}`, which takes {known}")
     match kind:
         case "outside":
@@ -73,8 +82,10 @@ def _outside(context: Context, fields: Fields) -> FromOutside:
 def _bypass(context: Context, fields: Fields, where: Cursor) -> FromBypass:
     _require(fields, where, CALLER_WORDS, "bypass", "to")
     sender = fields["bypass"]
-    anonymous = sender.is_text and sender.text() == words.NONE
-    mode = cast("Bypass", fields["mode"].one_of(words.BYPASS_MODES)) if "mode" in fields else "plaintext"
+    anonymous = sender.is_text and sender.text() == format_words.NONE
+    mode = (
+        cast("Bypass", fields["mode"].one_of(format_words.BYPASS_MODES)) if "mode" in fields else "plaintext"
+    )
     if anonymous and mode == "mtls":
         message = "`mtls` shows a workload's certificate, and `bypass: none` has none; name the workload"
         raise fields["mode"].error(message, "meaning")
@@ -90,7 +101,7 @@ def _foreign(context: Context, fields: Fields, where: Cursor) -> FromForeignMesh
     _require(fields, where, CALLER_WORDS, "mesh", "authority", "to")
     return FromForeignMesh(
         identity=matching(
-            fields["mesh"], words.SPIFFE, "a SPIFFE id; write spiffe://TRUST-DOMAIN/ns/NS/sa/NAME"
+            fields["mesh"], format_words.SPIFFE, "a SPIFFE id; write spiffe://TRUST-DOMAIN/ns/NS/sa/NAME"
         ),
         authority=read_authority(context, fields["authority"]),
         to=_mentioned(context, "workload", fields["to"]),

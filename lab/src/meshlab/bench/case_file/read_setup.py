@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.bench.case import AppSpec, Authorizer, AuthorizerRule, DeclaredWorkload
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
 from meshlab.bench.case_file.read_certificate import read_certificate
 from meshlab.bench.case_file.read_texts import header_map, ip_address, matching, port_number, text_map
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
-    from meshlab.bench.case_file.context import Context
+    from meshlab.bench.case_file.reader_context import Context
 
 __all__ = ["read_addresses", "read_apps", "read_authorities", "read_authorizers", "read_workloads"]
 
@@ -27,7 +27,7 @@ def read_workloads(context: Context, where: Cursor) -> dict[WorkloadRef, Declare
     """Return the workloads that the file declares."""
     found = {}
     for name, at in where.entries():
-        if not re.search(words.REF, name):
+        if not re.search(format_words.REF, name):
             context.problems.add(at, f"{name!r} is not a workload; write NAMESPACE/NAME")
             continue
         found[WorkloadRef.parse(name)] = context.problems.attempt(
@@ -40,7 +40,7 @@ def read_addresses(context: Context, where: Cursor) -> dict[WorkloadRef, str]:
     """Return the IP addresses of pods by workload; no two workloads have the same."""
     found: dict[WorkloadRef, str] = {}
     for name, at in where.entries():
-        if not re.search(words.REF, name):
+        if not re.search(format_words.REF, name):
             context.problems.add(at, f"{name!r} is not a workload; write NAMESPACE/NAME")
             continue
         context.mention("proxy", name, at)
@@ -60,7 +60,7 @@ def read_apps(context: Context, where: Cursor) -> tuple[AppSpec, ...]:
     """Return what answers in place of applications."""
     found = []
     for name, at in where.entries():
-        if not re.search(words.APP, name):
+        if not re.search(format_words.APP, name):
             context.problems.add(at, f"{name!r} is no application; write NAMESPACE/NAME or an external host")
             continue
         context.mention("app", name, at)
@@ -88,12 +88,14 @@ def read_authorities(context: Context, where: Cursor) -> tuple[str, ...]:
     for at in where.items():
         name = context.problems.attempt(
             partial(
-                matching, pattern=words.AUTHORITY, expected="a name; write letters, digits, '.', '_' and '-'"
+                matching,
+                pattern=format_words.AUTHORITY,
+                expected="a name; write letters, digits, '.', '_' and '-'",
             ),
             at,
             "",
         )
-        if name in words.AUTHORITIES:
+        if name in format_words.AUTHORITIES:
             context.problems.add(at, f"{name!r} is an authority that is always there; choose another name")
         elif name in found:
             context.problems.add(at, f"{name!r} stands here twice; remove one")
@@ -105,9 +107,9 @@ def read_authorities(context: Context, where: Cursor) -> tuple[str, ...]:
 def _workload(context: Context, where: Cursor) -> DeclaredWorkload:
     if where.is_null:
         return DeclaredWorkload()
-    fields = where.fields(context.problems, words.WORKLOAD_WORDS, "a workload")
+    fields = where.fields(context.problems, format_words.WORKLOAD_WORDS, "a workload")
     attempt = context.problems.attempt
-    proxy = attempt(partial(Cursor.one_of, choices=words.PROXY_KINDS), fields.get("proxy"), "sidecar")
+    proxy = attempt(partial(Cursor.one_of, choices=format_words.PROXY_KINDS), fields.get("proxy"), "sidecar")
     return DeclaredWorkload(
         labels=attempt(text_map, fields.get("labels"), {}),
         service_account=attempt(Cursor.word, fields.get("serviceAccount"), "default"),
@@ -121,15 +123,15 @@ def _ports(where: Cursor) -> dict[int, str]:
     for key, value in where.entries():
         if not re.search("^[0-9]+$", key):
             raise value.error(f"{key!r} is not a port; write its number")
-        found[port_number(value.scalar(key), key)] = value.one_of(words.PROTOCOLS)
+        found[port_number(value.scalar(key), key)] = value.one_of(format_words.PROTOCOLS)
     return found
 
 
 def _app(context: Context, name: str, where: Cursor) -> AppSpec:
-    fields = where.fields(context.problems, words.APP_WORDS, "an application")
+    fields = where.fields(context.problems, format_words.APP_WORDS, "an application")
     if not fields:
         message = "the application is empty; write `status`, `headers`, `body`, `certificate` or `command`"
-        raise where.lacks(words.APP_WORDS, "an application", message)
+        raise where.lacks(format_words.APP_WORDS, "an application", message)
     if "command" in fields:
         for word in _STATIC:
             if word in fields:
@@ -170,10 +172,10 @@ def _rules(where: Cursor) -> list[Cursor]:
 
 
 def _authorizer_rule(context: Context, where: Cursor) -> AuthorizerRule:
-    fields = where.fields(context.problems, words.AUTHORIZER_WORDS, "a rule of an authorizer")
+    fields = where.fields(context.problems, format_words.AUTHORIZER_WORDS, "a rule of an authorizer")
     if "allow" not in fields:
         message = "a rule needs `allow: true` or `allow: false`"
-        raise where.lacks(words.AUTHORIZER_WORDS, "a rule of an authorizer", message)
+        raise where.lacks(format_words.AUTHORIZER_WORDS, "a rule of an authorizer", message)
     allow = fields["allow"].truth()
     for word in ("status", "body"):
         if allow and word in fields:
@@ -183,7 +185,9 @@ def _authorizer_rule(context: Context, where: Cursor) -> AuthorizerRule:
         allow=allow,
         path=attempt(Cursor.word, fields.get("path"), None),
         method=attempt(
-            partial(matching, pattern=words.METHOD, expected="an HTTP method"), fields.get("method"), None
+            partial(matching, pattern=format_words.METHOD, expected="an HTTP method"),
+            fields.get("method"),
+            None,
         ),
         headers=attempt(header_map, fields.get("headers"), {}),
         status=attempt(partial(Cursor.number, low=_LOWEST, high=_HIGHEST), fields.get("status"), 403),

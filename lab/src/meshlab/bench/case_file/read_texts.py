@@ -6,9 +6,9 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from meshlab.bench.case_file.nodes import Cursor
@@ -48,7 +48,7 @@ def workload_ref(where: Cursor) -> WorkloadRef:
     Raises:
         ReadError: It is something else.
     """
-    return WorkloadRef.parse(matching(where, words.REF, "a workload; write NAMESPACE/NAME"))
+    return WorkloadRef.parse(matching(where, format_words.REF, "a workload; write NAMESPACE/NAME"))
 
 
 def ip_address(where: Cursor) -> str:
@@ -57,7 +57,7 @@ def ip_address(where: Cursor) -> str:
     Raises:
         ReadError: It is none.
     """
-    text = matching(where, words.IP, "an IP address")
+    text = matching(where, format_words.IP, "an IP address")
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
@@ -70,7 +70,7 @@ def host_port(where: Cursor) -> tuple[str, int]:
     Raises:
         ReadError: It is something else.
     """
-    text = matching(where, words.HOST_PORT, "a host with a port; write HOST:PORT")
+    text = matching(where, format_words.HOST_PORT, "a host with a port; write HOST:PORT")
     host, _, digits = text.rpartition(":")
     return host, port_number(where, digits)
 
@@ -142,6 +142,6 @@ def header_list(where: Cursor) -> tuple[tuple[str, str], ...]:
 def _headers(where: Cursor) -> list[tuple[str, Cursor]]:
     entries = where.entries()
     for name, value in entries:
-        if not re.search(words.HEADER, name):
+        if not re.search(format_words.HEADER, name):
             raise value.error(f"{name!r} is not the name of a header; use letters, digits and -")
     return entries

@@ -6,27 +6,27 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from meshlab.bench.case import TokenSpec
-from meshlab.bench.case_file import words
-from meshlab.bench.case_file.context import lookup, use
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor
+from meshlab.bench.case_file.reader_context import lookup, use
 from meshlab.bench.flaws import FLAWS
 
 if TYPE_CHECKING:
     from meshlab.bench.case import TokenPlacement
-    from meshlab.bench.case_file.context import Context
+    from meshlab.bench.case_file.reader_context import Context
 
-__all__ = ["read_token", "read_tokens"]
+__all__ = ["read_token", "read_token_list"]
 
 _MADE = ("issuer", "claims", "flaw")
 
 
-def read_tokens(context: Context, where: Cursor) -> tuple[TokenSpec, ...]:
+def read_token_list(context: Context, where: Cursor) -> tuple[TokenSpec, ...]:
     """Return the tokens that stand there: a name, `none`, a mapping, or a list of names and mappings.
 
     Raises:
         ReadError: It is none of these.
     """
-    if where.is_text and where.text() == words.NONE:
+    if where.is_text and where.text() == format_words.NONE:
         return ()
     if where.is_list:
         items = where.items()
@@ -46,7 +46,7 @@ def read_token(context: Context, where: Cursor) -> TokenSpec:
         return read_token(context, lookup(where, context.tokens, "token"))
     if not where.is_mapping:
         raise where.error(f"expected the name of a token, `none`, a mapping or a list, found {where.said}")
-    fields = use(context, where, context.tokens, words.TOKEN_WORDS, "token")
+    fields = use(context, where, context.tokens, format_words.TOKEN_WORDS, "token")
     attempt = context.problems.attempt
     if "literal" in fields:
         for word in _MADE:
@@ -54,7 +54,7 @@ def read_token(context: Context, where: Cursor) -> TokenSpec:
                 raise fields[word].error(
                     f"`{word}` is for a token that is made; `literal` sends a text", "meaning"
                 )
-    placement = attempt(partial(Cursor.one_of, choices=words.PLACEMENTS), fields.get("in"), "header")
+    placement = attempt(partial(Cursor.one_of, choices=format_words.PLACEMENTS), fields.get("in"), "header")
     if placement != "header" and "prefix" in fields:
         raise fields["prefix"].error("only a token in a header has a prefix; remove it", "meaning")
     issuer = attempt(Cursor.word, fields.get("issuer"), None)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import CaseFile, CasePlace
-from meshlab.bench.case_file import words
-from meshlab.bench.case_file.context import Context, mapping
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor, compose
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_case import CaseWords, check_words, read_cases, read_matrices, read_words
@@ -24,15 +23,16 @@ from meshlab.bench.case_file.read_setup import (
     read_workloads,
 )
 from meshlab.bench.case_file.read_token import read_token
+from meshlab.bench.case_file.reader_context import Context, mapping
 from meshlab.bench.case_file.variables import fill_in
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.named_files import FileReadError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshlab.bench.case import Case, Matrix
-    from meshlab.bench.case_file.context import Fields
+    from meshlab.bench.case_file.reader_context import Fields
 
 __all__ = ["parse_case_file", "read_case_file"]
 
@@ -80,10 +80,10 @@ def parse_case_file(text: str, file: str, variables: Mapping[str, str] | None = 
 
 
 def _read(context: Context, root: Cursor) -> CaseFile:
-    fields = root.fields(context.problems, words.FILE_WORDS, "a case file")
+    fields = root.fields(context.problems, format_words.FILE_WORDS, "a case file")
     attempt = context.problems.attempt
     authorities: tuple[str, ...] = attempt(partial(read_authorities, context), fields.get("authorities"), ())
-    context.authorities = frozenset((*words.AUTHORITIES, *authorities))
+    context.authorities = frozenset((*format_words.AUTHORITIES, *authorities))
     context.callers = attempt(Cursor.by_key, fields.get("callers"), {})
     context.tokens = attempt(Cursor.by_key, fields.get("tokens"), {})
     _check_named(context)
@@ -114,7 +114,7 @@ def _read(context: Context, root: Cursor) -> CaseFile:
 
 
 def _declared_at(where: Cursor) -> dict[WorkloadRef, CasePlace]:
-    keys = [key for key in where.key_cursors() if re.search(words.REF, str(key.node.value))]
+    keys = [key for key in where.key_cursors() if re.search(format_words.REF, str(key.node.value))]
     return {WorkloadRef.parse(str(key.node.value)): key.place for key in keys}
 
 
@@ -123,13 +123,13 @@ def _check_named(context: Context) -> None:
     for at in context.callers.values():
         context.problems.attempt(lambda at: read_sender(context, mapping(at)), at, None)
     for name, at in context.tokens.items():
-        if name == words.NONE:
+        if name == format_words.NONE:
             context.problems.add(at, "`none` means no token; choose another name")
         context.problems.attempt(lambda at: read_token(context, mapping(at)), at, None)
 
 
 def _defaults(context: Context, where: Cursor) -> CaseWords:
-    fields: Fields = where.fields(context.problems, words.DEFAULTS_WORDS, "`defaults`")
+    fields: Fields = where.fields(context.problems, format_words.DEFAULTS_WORDS, "`defaults`")
     found = read_words(context, fields)
     check_words(context, found)
     if any(word in found.request for word in ("url", "tcp", "tls")):

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.flaws import FLAWS
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ _PORT: Schema = {
     "description": "The pod's own port (a Service's targetPort); may be left out where the pod has only one.",
 }
 _HEADER_VALUE: Schema = {"type": ["string", "integer"], "pattern": r"^[^\r\n\u0000]*$"}
-_HEADER_NAME: Schema = {"pattern": words.HEADER}
+_HEADER_NAME: Schema = {"pattern": format_words.HEADER}
 _HEADERS = _map(_HEADER_VALUE, _HEADER_NAME)
 _COMPARED_HEADERS: Schema = {
     **_map({"type": ["string", "integer", "null"], "pattern": r"^[^\r\n\u0000]*$"}, _HEADER_NAME),
@@ -85,24 +85,26 @@ _COMPARED_HEADERS: Schema = {
 }
 
 _CALLER: Schema = {
-    "outside": _text(words.REF, "A client outside the mesh that connects to this gateway, NAMESPACE/NAME."),
-    "workload": _text(words.REF, "A workload that sends through its own sidecar, NAMESPACE/NAME."),
+    "outside": _text(
+        format_words.REF, "A client outside the mesh that connects to this gateway, NAMESPACE/NAME."
+    ),
+    "workload": _text(format_words.REF, "A workload that sends through its own sidecar, NAMESPACE/NAME."),
     "bypass": _text(
-        words.POLICY,
+        format_words.POLICY,
         "A workload that goes around its sidecar, NAMESPACE/NAME; `none` for a client without identity.",
     ),
-    "mesh": _text(words.SPIFFE, "The SPIFFE id of a workload of another mesh."),
-    "address": _text(words.IP, "The client's IP address."),
+    "mesh": _text(format_words.SPIFFE, "The SPIFFE id of a workload of another mesh."),
+    "address": _text(format_words.IP, "The client's IP address."),
     "certificate": _ref("certificate"),
     "authority": _text(
         r"\S",
         "The authority that signed it: `mesh`, `gateways`, `internet`, one of `authorities`, or the credential or "
         "CA file that a gateway checks its clients with.",
     ),
-    "to": _text(words.REF, "The workload that it connects to, NAMESPACE/NAME."),
+    "to": _text(format_words.REF, "The workload that it connects to, NAMESPACE/NAME."),
     "port": _PORT,
     "mode": {
-        "enum": list(words.BYPASS_MODES),
+        "enum": list(format_words.BYPASS_MODES),
         "description": "`plaintext` when left out; `tls` has no client certificate, `mtls` has the workload's.",
     },
     "use": _text(r"\S", "A caller of `callers` whose words are taken over."),
@@ -119,24 +121,24 @@ _TOKEN: Schema = {
         "enum": list(FLAWS),
         "description": "; ".join(f"{name}: {meaning}" for name, meaning in FLAWS.items()) + ".",
     },
-    "in": {"enum": list(words.PLACEMENTS), "description": "Where it is sent; `header` when left out."},
+    "in": {"enum": list(format_words.PLACEMENTS), "description": "Where it is sent; `header` when left out."},
     "name": _text(r"\S", "The header, query parameter or cookie."),
     "prefix": _text(description="What stands before it in the header; `Bearer ` when left out."),
     "literal": _text(description="A text that is sent in place of a token."),
 }
 _REQUEST: Schema = {
-    "method": _text(words.METHOD, "The method, sent as written; GET when left out."),
-    "url": _text(words.URL, "Scheme, host, port, path and query."),
+    "method": _text(format_words.METHOD, "The method, sent as written; GET when left out."),
+    "url": _text(format_words.URL, "Scheme, host, port, path and query."),
     "headers": {
         **_map({"anyOf": [_HEADER_VALUE, _list(_HEADER_VALUE)]}, _HEADER_NAME),
         "description": "Further headers; a list repeats one. `host` replaces the URL's.",
     },
     "body": _text(description="The body."),
     "http": {"enum": ["1.1", "2", 1.1, 2], "description": "The version; 1.1 when left out."},
-    "target": _text(words.LINE, "The raw request target, in place of the URL's path and query."),
+    "target": _text(format_words.LINE, "The raw request target, in place of the URL's path and query."),
     "sni": _text(description="The TLS server name; the host when left out, none when empty."),
-    "tcp": _text(words.HOST_PORT, "HOST:PORT of a bare TCP connection."),
-    "tls": _text(words.HOST_PORT, "HOST:PORT of a TLS connection whose certificate is looked at."),
+    "tcp": _text(format_words.HOST_PORT, "HOST:PORT of a bare TCP connection."),
+    "tls": _text(format_words.HOST_PORT, "HOST:PORT of a TLS connection whose certificate is looked at."),
     "send": _text(description="The text that is sent."),
 }
 _EXPECT: Schema = {
@@ -144,13 +146,13 @@ _EXPECT: Schema = {
     "refused": {"const": True, "description": "The connection ends without an answer of any application."},
     "answered": {"const": True, "description": "For tcp and tls: an application answers."},
     "app": {
-        "anyOf": [_text(words.APP), {**_list(_text(words.APP)), "minItems": 1}],
+        "anyOf": [_text(format_words.APP), {**_list(_text(format_words.APP)), "minItems": 1}],
         "description": "Whose application gave the answer: NAMESPACE/NAME or an external host; a list for any of them.",
     },
-    "proxy": _text(words.REF, "Whose proxy gave the answer or ended the connection, NAMESPACE/NAME."),
+    "proxy": _text(format_words.REF, "Whose proxy gave the answer or ended the connection, NAMESPACE/NAME."),
     "subset": _text(r"\S", "The version label or subset of the workload that answered."),
     "policy": _text(
-        words.POLICY,
+        format_words.POLICY,
         "The AuthorizationPolicy that refused it, NAMESPACE/NAME; `none` where no rule allowed it.",
     ),
     "rule": {
@@ -177,31 +179,37 @@ _INHERITED: Schema = {
     "token": _ref("tokenUse", "Which tokens go along: a name of `tokens`, `none`, a token, or a list."),
     "request": _ref("request", "What is sent: METHOD URL, or a mapping."),
 }
-_NAME = _text(words.LINE)
+_NAME = _text(format_words.LINE)
 
 
 def _callers() -> list[Schema]:
     kinds = [
         _object(_pick(_CALLER, (kind, *more)), [kind, *_REQUIRED_OF_CALLERS.get(kind, [])])
-        for kind, more in words.CALLER_KINDS.items()
+        for kind, more in format_words.CALLER_KINDS.items()
     ]
     inherited = [
-        _object(_pick(_CALLER, ("use", kind, *more)), ["use"]) for kind, more in words.CALLER_KINDS.items()
+        _object(_pick(_CALLER, ("use", kind, *more)), ["use"])
+        for kind, more in format_words.CALLER_KINDS.items()
     ]
     return [*kinds, *inherited]
 
 
 def _requests() -> list[Schema]:
     return [
-        _object(_pick(_REQUEST, words.HTTP_WORDS), minProperties=1),
-        _object(_pick(_REQUEST, words.TCP_WORDS), ["tcp"]),
-        _object(_pick(_REQUEST, words.TLS_WORDS), ["tls"]),
+        _object(_pick(_REQUEST, format_words.HTTP_WORDS), minProperties=1),
+        _object(_pick(_REQUEST, format_words.TCP_WORDS), ["tcp"]),
+        _object(_pick(_REQUEST, format_words.TLS_WORDS), ["tls"]),
         _object(_pick(_REQUEST, ("sni", "send")), minProperties=1),
     ]
 
 
 def _authorizer_rules() -> list[Schema]:
-    passed = {"path": _WORD, "method": _text(words.METHOD), "headers": _HEADERS, "addHeaders": _HEADERS}
+    passed = {
+        "path": _WORD,
+        "method": _text(format_words.METHOD),
+        "headers": _HEADERS,
+        "addHeaders": _HEADERS,
+    }
     denied = {**passed, "status": _STATUS, "body": _text()}
     return [
         _object({"allow": {"const": True}, **passed}, ["allow"]),
@@ -211,15 +219,15 @@ def _authorizer_rules() -> list[Schema]:
 
 _FILE: Schema = {
     "workloads": {
-        **_map(_ref("workload"), {"pattern": words.REF}),
+        **_map(_ref("workload"), {"pattern": format_words.REF}),
         "description": "Workloads that the manifests do not hold, by NAMESPACE/NAME.",
     },
     "addresses": {
-        **_map(_text(words.IP, "An IPv4 or IPv6 address."), {"pattern": words.REF}),
+        **_map(_text(format_words.IP, "An IPv4 or IPv6 address."), {"pattern": format_words.REF}),
         "description": "The IP addresses of pods, by NAMESPACE/NAME, for policies that ask for addresses.",
     },
     "apps": {
-        **_map(_ref("app"), {"pattern": words.APP}),
+        **_map(_ref("app"), {"pattern": format_words.APP}),
         "description": "What answers in place of applications, by NAMESPACE/NAME or external host.",
     },
     "authorizers": {
@@ -227,11 +235,14 @@ _FILE: Schema = {
         "description": "Scripts of external authorizers, by extension provider. The first rule that matches decides.",
     },
     "authorities": {
-        **_list({**_text(words.AUTHORITY), "not": {"enum": list(words.AUTHORITIES)}}, uniqueItems=True),
+        **_list(
+            {**_text(format_words.AUTHORITY), "not": {"enum": list(format_words.AUTHORITIES)}},
+            uniqueItems=True,
+        ),
         "description": "Certificate authorities beside the mesh's own.",
     },
     "tokens": {
-        **_map(_ref("tokenWords"), {"not": {"const": words.NONE}}),
+        **_map(_ref("tokenWords"), {"not": {"const": format_words.NONE}}),
         "description": "Names for tokens used below.",
     },
     "callers": {**_map(_ref("caller")), "description": "Names for senders used below."},
@@ -248,9 +259,12 @@ _DEFS: Schema = {
                 {
                     "serviceAccount": _text(r"\S", "Its service account; `default` when left out."),
                     "labels": {**_map(_text()), "description": "The pod's labels."},
-                    "proxy": {"enum": list(words.PROXY_KINDS), "description": "`sidecar` when left out."},
+                    "proxy": {
+                        "enum": list(format_words.PROXY_KINDS),
+                        "description": "`sidecar` when left out.",
+                    },
                     "ports": {
-                        **_map({"enum": list(words.PROTOCOLS)}, {"pattern": "^[0-9]+$"}),
+                        **_map({"enum": list(format_words.PROTOCOLS)}, {"pattern": "^[0-9]+$"}),
                         "description": "The pod's own ports with their protocols, for a workload without a Service.",
                     },
                 }
@@ -292,7 +306,7 @@ _DEFS: Schema = {
     "tokenWords": _object(_TOKEN),
     "token": {"anyOf": [_text(r"\S", "A name of `tokens`."), _ref("tokenWords")]},
     "tokenUse": {"anyOf": [_ref("token"), _list(_ref("token"), minItems=1)]},
-    "request": {"anyOf": [_text(words.SHORT_REQUEST, "METHOD URL."), *_requests()]},
+    "request": {"anyOf": [_text(format_words.SHORT_REQUEST, "METHOD URL."), *_requests()]},
     "received": {
         **_object(_RECEIVED, minProperties=1),
         "description": "What must have reached the application. Only what is written is compared.",
@@ -301,7 +315,8 @@ _DEFS: Schema = {
         "anyOf": [
             _STATUS,
             _text(
-                words.SHORT_EXPECT, "`403 istio-ingress/gateway`, `200 app shop/cart`, `refused shop/cart`."
+                format_words.SHORT_EXPECT,
+                "`403 istio-ingress/gateway`, `200 app shop/cart`, `refused shop/cart`.",
             ),
             {
                 **_object(_EXPECT),
@@ -309,10 +324,10 @@ _DEFS: Schema = {
             },
         ]
     },
-    "cell": {"anyOf": [_ref("expect"), {"const": words.NO_CASE, "description": "No case."}]},
+    "cell": {"anyOf": [_ref("expect"), {"const": format_words.NO_CASE, "description": "No case."}]},
     "case": _object(
         {
-            "name": _text(words.LINE, "What the case shows; unique in its file."),
+            "name": _text(format_words.LINE, "What the case shows; unique in its file."),
             **_INHERITED,
             "expect": _ref("expect", "The outcome: a short form, or a mapping."),
         },
@@ -325,7 +340,9 @@ _DEFS: Schema = {
             **_INHERITED,
             "columns": {
                 **_map(
-                    {"anyOf": [_text(words.SHORT_REQUEST), _ref("line")]}, {"pattern": r"\S"}, minProperties=1
+                    {"anyOf": [_text(format_words.SHORT_REQUEST), _ref("line")]},
+                    {"pattern": r"\S"},
+                    minProperties=1,
                 ),
                 "description": "Requests by name.",
             },

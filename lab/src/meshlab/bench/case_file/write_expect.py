@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.write_case import case_words
 from meshlab.yaml_reader import AMBIGUOUS, StrictLoader
 
@@ -26,9 +26,9 @@ def case_lines(case: Case) -> str:
 
     It says its token even where it has none, so that the defaults of a file add none.
     """
-    found = {"token": words.NONE, **case_words(case, {})}
-    found["expect"] = expect_words(case.expect) if case.expect else words.NONE
-    ordered = [(name, found[name]) for name in words.CASE_WORDS]
+    found = {"token": format_words.NONE, **case_words(case, {})}
+    found["expect"] = expect_words(case.expect) if case.expect else format_words.NONE
+    ordered = [(name, found[name]) for name in format_words.CASE_WORDS]
     lines = [f"{'- ' if name == 'name' else '  '}{name}: {flow_text(value)}" for name, value in ordered]
     return "".join(f"  {line}\n" for line in lines)
 
@@ -62,7 +62,7 @@ _Dumper.add_representer(str, _text)
 def expect_words(expect: Expectation) -> str | int | dict[str, Any]:
     """Return an expectation in its short form, or as a mapping where that does not say all of it."""
     short = _short(expect)
-    if short and re.search(words.SHORT_EXPECT, short):
+    if short and re.search(format_words.SHORT_EXPECT, short):
         return int(short) if short.isdigit() else short
     found: dict[str, Any] = {
         "status": expect.status,

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.check.words import traffic
+from meshlab.bench.check.refusal_texts import traffic
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:

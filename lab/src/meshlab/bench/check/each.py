@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.check.checked import check
-from meshlab.bench.check.words import reason
+from meshlab.bench.check.refusal_texts import reason
 from meshlab.bench.protocol import Sources
 from meshlab.errors import LabError
 from meshlab.inputs import KUSTOMIZATIONS, manifest_files
-from meshlab.istio.read.kinds import GATEWAY_API, ISTIO_GROUPS
+from meshlab.istio.read.object_kinds import GATEWAY_API, ISTIO_GROUPS
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.manifest import ManifestError
 from meshlab.named_files import read_bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from meshlab.bench.check.words import traffic
+from meshlab.bench.check.refusal_texts import traffic
 from meshlab.bench.report.terminal import print_on
 from meshlab.visible_text import one_line
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from meshlab.bench.wire.stream import Stream
+from meshlab.bench.wire.socket_reader import Stream
 from meshlab.processes.ports import connect_from
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.authorities import CertificateFiles
-    from meshlab.bench.wire.stream import Deadline
+    from meshlab.bench.wire.socket_reader import Deadline
     from meshlab.istio.envoy.placement import Address
 
 __all__ = ["ClientTls", "Connection", "Connector", "ProxyHeader"]
@@ -41,7 +41,7 @@ class ProxyHeader:
     destination_port: int
 
     def encode(self, source_port: int) -> bytes:
-        """The header's bytes.
+        """Return the header's bytes.
 
         Raises:
             ValueError: An address is no IP address, or the two are of different families.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.wire.http1 import read_body, read_head
-from meshlab.bench.wire.stream import StreamError
+from meshlab.bench.wire.socket_reader import StreamError
 
 if TYPE_CHECKING:
     from meshlab.bench.client.wire_request import WireRequest
-    from meshlab.bench.wire.stream import Stream
+    from meshlab.bench.wire.socket_reader import Stream
 
 __all__ = ["exchange_http1"]
 

@@ -15,11 +15,11 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
-from meshlab.bench.wire.stream import StreamError
+from meshlab.bench.wire.socket_reader import StreamError
 
 if TYPE_CHECKING:
     from meshlab.bench.client.wire_request import WireRequest
-    from meshlab.bench.wire.stream import Stream
+    from meshlab.bench.wire.socket_reader import Stream
 
 __all__ = ["exchange_http2"]
 

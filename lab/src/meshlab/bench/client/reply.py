@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
-from meshlab.bench.wire.stream import StreamError
+from meshlab.bench.wire.socket_reader import StreamError
 
 __all__ = ["Reply", "describe_end"]
 
@@ -42,7 +42,7 @@ class Reply:
 
 
 def describe_end(error: Exception) -> str:
-    """Say in words how a connection ended."""
+    """Return in words how a connection ended."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the client did not trust the server's certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLEOFError):
@@ -63,7 +63,7 @@ def describe_end(error: Exception) -> str:
 
 
 def _describe_tls(error: ssl.SSLError) -> str:
-    """OpenSSL's reason, such as `TLSV13_ALERT_CERTIFICATE_REQUIRED` or `WRONG_VERSION_NUMBER`."""
+    """Return OpenSSL's reason, such as `TLSV13_ALERT_CERTIFICATE_REQUIRED` or `WRONG_VERSION_NUMBER`."""
     reason = error.reason or "unknown reason"
     _, alert, name = reason.partition("ALERT_")
     if alert:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.client.connect import Connection
 from meshlab.bench.client.http1 import exchange_http1
 from meshlab.bench.client.reply import Reply, describe_end
-from meshlab.bench.wire.stream import Deadline, Stream, StreamError
+from meshlab.bench.wire.socket_reader import Deadline, Stream, StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

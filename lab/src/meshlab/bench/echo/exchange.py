@@ -62,11 +62,11 @@ class ReceivedRequest:
     tls: TlsFacts | None = None
 
     def header(self, name: str) -> str:
-        """The first value of a header, or nothing."""
+        """Return the first value of a header, or nothing."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     def facts(self, port: EchoPort) -> dict[str, Any]:
-        """What the echo says and records about it."""
+        """Return what the echo says and records about it."""
         asked_for = (self.tls.sni if self.tls else "") or self.host.partition(":")[0]
         return {
             "app": port.app or asked_for,

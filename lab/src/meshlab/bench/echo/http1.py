@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshlab.bench.echo.exchange import TlsFacts
-    from meshlab.bench.wire.stream import Stream
+    from meshlab.bench.wire.socket_reader import Stream
 
 __all__ = ["looks_like_http1", "serve_http1"]
 
@@ -21,7 +21,7 @@ _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH
 
 
 def looks_like_http1(stream: Stream) -> bool:
-    """Whether the client's first line is a request line; waits for the line where its beginning could be one.
+    """Return whether the client's first line is a request line; waits for the line where its beginning could be one.
 
     Raises:
         TimeoutError: The line did not end in time.

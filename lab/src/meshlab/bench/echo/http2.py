@@ -21,7 +21,7 @@ from h2.exceptions import ProtocolError
 from meshlab.bench.echo.authorizer import CHECK_PATH, check
 from meshlab.bench.echo.exchange import ReceivedRequest, Response
 from meshlab.bench.echo.protobuf import MalformedMessageError
-from meshlab.bench.wire.stream import StreamError
+from meshlab.bench.wire.socket_reader import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import AuthorizerRule
     from meshlab.bench.echo.exchange import TlsFacts
-    from meshlab.bench.wire.stream import Stream
+    from meshlab.bench.wire.socket_reader import Stream
 
 __all__ = ["serve_http2"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import ReceivedRequest, Response, TlsFacts, respond
 from meshlab.bench.echo.http1 import looks_like_http1, serve_http1
-from meshlab.bench.wire.stream import Stream, StreamError
+from meshlab.bench.wire.socket_reader import Stream, StreamError
 
 if TYPE_CHECKING:
     from meshlab.bench.echo.server_tls import ServerTls
@@ -131,7 +131,7 @@ class EchoServer:
 
 
 def _sniff(stream: Stream) -> str:
-    """The protocol of the client's first bytes; bytes that stop within an undecided beginning are bare TCP."""
+    """Return the protocol of the client's first bytes, bare TCP where they stop before it is decided."""
     with contextlib.suppress(TimeoutError):
         seen = stream.peek_at_least(1)
         while len(seen) < len(_PREFACE) and seen and _PREFACE.startswith(seen):

@@ -94,13 +94,13 @@ class ServerTls:
 
 
 def peer_names(tls: ssl.SSLSocket) -> tuple[str, ...]:
-    """The URI and DNS names of the other end's verified certificate; none where it showed none."""
+    """Return the URI and DNS names of the other end's verified certificate; none where it showed none."""
     certificate = tls.getpeercert() or {}
     names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
     return tuple(value for kind, value in names if kind in ("URI", "DNS"))
 
 
 def _certificate(shown: ServerCertificate | None, name: str) -> ServerCertificate:
-    """The certificate for a client that asks for a name."""
+    """Return the certificate for a client that asks for a name."""
     shown = shown or ServerCertificate("")
     return shown if shown.uris or shown.dns else replace(shown, dns=(name,))

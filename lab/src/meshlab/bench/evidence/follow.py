@@ -42,7 +42,7 @@ class LineFollower(Generic[_Line]):
                 self._files[label] = _GrowingFile(path)
 
     def lines(self, key: str) -> list[_Line]:
-        """The lines with that key that were read so far, in the order of each file."""
+        """Return the lines with that key that were read so far, in the order of each file."""
         return list(self._lines.get(key, ()))
 
     def wait(self, look: Callable[[], _Found | None], timeout_s: float) -> _Found | None:

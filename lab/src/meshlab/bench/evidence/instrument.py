@@ -192,6 +192,6 @@ def _accept_proxy_header(listener: Json) -> None:
 
 
 def _get(place: Json, name: str, default: Any) -> Any:  # noqa: ANN401 - any value of a JSON document
-    """A field in either spelling of protobuf's JSON."""
+    """Return a field in either spelling of protobuf's JSON."""
     snake = "".join(f"_{character.lower()}" if character.isupper() else character for character in name)
     return place.get(name, place.get(snake, default))

@@ -27,7 +27,7 @@ class Destination:
 
 
 def destination_of(request: HttpRequest | TcpRequest | TlsRequest) -> Destination:
-    """Where a request goes.
+    """Return where a request goes.
 
     Raises:
         LabError: Its URL has no scheme `http` or `https`, no host, or a port that is no number.

@@ -10,10 +10,10 @@ from meshlab.bench.authorities import MESH
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
 from meshlab.bench.client.connect import Connector, ProxyHeader
 from meshlab.bench.client.send import send_bytes, send_http
+from meshlab.bench.planning.client_tls import application_tls, mesh_tls
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.http_request import wire_request
 from meshlab.bench.planning.reach import bound_addresses
-from meshlab.bench.planning.tls import application_tls, mesh_tls
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.planning.destination import Destination
     from meshlab.istio.envoy.placement import Address
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Planner", "Sending"]
 

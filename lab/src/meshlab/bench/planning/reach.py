@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import Places
+    from meshlab.bench.verdicts.addresses import AddressIndex
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = [
     "TouchedProxies",
@@ -54,7 +54,9 @@ class _Visit:
     original: str = ""
 
 
-def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
+def touched_proxies(
+    mesh: MeshUnderTest, places: AddressIndex, cases: Iterable[Case]
+) -> frozenset[WorkloadRef]:
     """Return the workloads whose proxies the cases can touch.
 
     Args:
@@ -72,7 +74,7 @@ def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) 
 
 
 def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
-    """The addresses, `HOST:PORT`, of a cluster's endpoints.
+    """Return the addresses, `HOST:PORT`, of a cluster's endpoints.
 
     Args:
         bootstrap: The configuration of a proxy.
@@ -85,7 +87,7 @@ def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
 
 
 def bound_addresses(bootstrap: Json) -> frozenset[str]:
-    """The addresses, `HOST:PORT`, that the listeners of a proxy have a socket at.
+    """Return the addresses, `HOST:PORT`, that the listeners of a proxy have a socket at.
 
     Args:
         bootstrap: The configuration of the proxy.
@@ -95,7 +97,7 @@ def bound_addresses(bootstrap: Json) -> frozenset[str]:
 
 
 def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]:
-    """The names of the clusters that a listener may choose for a host, whether they exist or not.
+    """Return the names of the clusters that a listener may choose for a host, whether they exist or not.
 
     Args:
         bootstrap: The configuration of a proxy.
@@ -110,7 +112,7 @@ def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]
 
 
 def virtual_hosts(routes: Json, host: str | None) -> list[Json]:
-    """The virtual hosts of a route configuration that may take a host.
+    """Return the virtual hosts of a route configuration that may take a host.
 
     Args:
         routes: The route configuration.
@@ -130,7 +132,7 @@ class TouchedProxies:
         found: The workloads whose proxies the cases so far can touch.
     """
 
-    def __init__(self, mesh: MeshUnderTest, places: Places) -> None:
+    def __init__(self, mesh: MeshUnderTest, places: AddressIndex) -> None:
         self.found: set[WorkloadRef] = set()
         self._mesh = mesh
         self._places = places
@@ -171,7 +173,7 @@ class TouchedProxies:
         return [_Visit(place.workload, self._bound(place.workload), host)]
 
     def _bound(self, ref: WorkloadRef, address: str = "") -> frozenset[str]:
-        """The listeners that have a socket, or the one at an address."""
+        """Return the listeners that have a socket, or the one at an address."""
         return frozenset(
             listener["name"]
             for listener in self._listeners(ref)
@@ -235,7 +237,7 @@ def _filters(listener: Json) -> Iterator[Json]:
 
 
 def _clusters(config: Json, host: str | None) -> tuple[set[str], bool]:
-    """The clusters that a network filter may choose for a host, and whether it may change the host."""
+    """Return the clusters that a network filter may choose for a host, and whether it may change the host."""
     if "rds" in config:
         return {_EVERY_CLUSTER}, True  # its routes stand elsewhere
     routes = config.get("routeConfig")
@@ -256,7 +258,7 @@ def _matches(domain: str, host: str) -> bool:
 
 
 def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
-    """Every cluster name in a part of a configuration."""
+    """Return every cluster name in a part of a configuration."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in _CLUSTER_KEYS and isinstance(inner, str):

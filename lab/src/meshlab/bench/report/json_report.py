@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.case_coverage.as_json import coverage_as_json
 from meshlab.bench.case_file import CaseProblem
-from meshlab.bench.report.words import request
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.bench.report.outcome_texts import request
+from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:

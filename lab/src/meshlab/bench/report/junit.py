@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from meshlab.bench.report.words import expected, hop_lines, observed, place, reasons, request
+from meshlab.bench.report.outcome_texts import expected, hop_lines, observed, place, reasons, request
 from meshlab.visible_text import visible
 
 if TYPE_CHECKING:

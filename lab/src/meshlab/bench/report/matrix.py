@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from meshlab.bench.report.words import ending, printable, wanted
+from meshlab.bench.report.outcome_texts import ending, printable, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

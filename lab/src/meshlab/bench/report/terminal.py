@@ -14,7 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from meshlab.bench.report.matrix import matrix_tables
-from meshlab.bench.report.words import expected, hop_lines, observed, place, printable, reasons, request
+from meshlab.bench.report.outcome_texts import (
+    expected,
+    hop_lines,
+    observed,
+    place,
+    printable,
+    reasons,
+    request,
+)
 from meshlab.visible_text import one_line, visible
 
 if TYPE_CHECKING:

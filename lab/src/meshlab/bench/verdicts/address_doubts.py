@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.istio.model.address_conditions import AddressKind
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["address_doubts"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.condition_probes import ConditionKey
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import Direction
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Hop", "MatchedPolicy", "is_client_end", "tls_failure"]
 
@@ -55,7 +55,7 @@ class MatchedPolicy:
     rule: int | None
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the form for a report."""
         if self.rule is None:
             return "no ALLOW policy matched"
         return f"denied by AuthorizationPolicy {self.name}, rule {self.rule}"
@@ -187,7 +187,7 @@ def _matched(found: re.Match[str]) -> MatchedPolicy:
 
 
 def is_client_end(failure: str) -> bool:
-    """Whether Envoy reports only that the other end closed the connection, as the bench does after an answer.
+    """Return whether Envoy reports only that the other end closed the connection, as the bench does after an answer.
 
     BoringSSL puts the system's errors, such as `Connection reset by peer`, into a library of their own.
     """
@@ -195,7 +195,7 @@ def is_client_end(failure: str) -> bool:
 
 
 def tls_failure(failure: str) -> str:
-    """Envoy's `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end` in words."""
+    """Return in words what `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE` of Envoy means."""
     failure = failure.replace(":TLS_error_end", "")
     reasons = re.findall(r"OPENSSL_internal:([A-Za-z0-9_]+)", failure)
     extra = re.findall(r"verify_cert_failed:_?([^|]+)|(SAN_matcher|[Vv]erification[^|:]*)", failure)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.address_doubts import address_doubts
-from meshlab.bench.verdicts.compare import compare
-from meshlab.bench.verdicts.hosts import hosts_of, spellings
+from meshlab.bench.verdicts.compare_expected import compare
+from meshlab.bench.verdicts.request_hosts import hosts_of, spellings
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import Direction, MeshUnderTest
-    from meshlab.bench.verdicts.places import Place, Places
+    from meshlab.bench.verdicts.addresses import AddressIndex, Place
     from meshlab.bench.verdicts.verdict import Verdict
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
     Met = tuple[WorkloadRef, Direction, str, int]
 
@@ -32,7 +32,7 @@ def judge(
     verdict: Verdict,
     *,
     mesh: MeshUnderTest,
-    places: Places,
+    places: AddressIndex,
     failure: Callable[[WorkloadRef], str],
     ended: Callable[[Place], str] = lambda _: "",
 ) -> Outcome:
@@ -69,9 +69,9 @@ def judge(
 
 
 def _dead(
-    entry: Place | None, verdict: Verdict, places: Places, ended: Callable[[Place], str]
+    entry: Place | None, verdict: Verdict, places: AddressIndex, ended: Callable[[Place], str]
 ) -> tuple[str, ...]:
-    """Why the request could not meet what it was sent to. Such a refusal is of no policy, so it proves nothing."""
+    """Return why the request could not reach its destination. Such a refusal is of no policy, so it proves nothing."""
     tried = (places.at(hop.line.upstream) for hop in verdict.hops)
     reasons = [reason for place in (entry, *tried) if place and (reason := ended(place))]
     if not reasons and not verdict.reply.client_address:
@@ -81,7 +81,7 @@ def _dead(
 
 
 def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
-    """Reasons why the first proxy of a case is untrusted, for a case that could not be sent.
+    """Return the reasons why the first proxy of a case is untrusted, for a case that could not be sent.
 
     Args:
         case: The case.
@@ -103,8 +103,10 @@ def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
             return tuple(mesh.untrusted(target_ref, "inbound", to.host, port or to.port))
 
 
-def _met(case: Case, entry: Place | None, verdict: Verdict, places: Places, mesh: MeshUnderTest) -> list[Met]:
-    """The proxies that the request met, and those that it was sent to without their taking it; for each host."""
+def _met(
+    case: Case, entry: Place | None, verdict: Verdict, places: AddressIndex, mesh: MeshUnderTest
+) -> list[Met]:
+    """Return the proxies that the request met, and those that it was sent to without their taking it; for each host."""
     hops = [
         (hop.workload, hop.direction, host, hop.port)
         for hop in verdict.hops

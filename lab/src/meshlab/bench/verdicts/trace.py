@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.verdicts.addresses import external_host, subset_of
 from meshlab.bench.verdicts.hop import Hop
-from meshlab.bench.verdicts.places import external_host, subset_of
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import Place, Places
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.bench.verdicts.addresses import AddressIndex, Place
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 
 def evidence_key(proxy: WorkloadRef, client: str, server: str) -> str:
-    """The key of a proxy's lines about connections between two addresses.
+    """Return the key of a proxy's lines about connections between two addresses.
 
     Connections to two ports of a proxy may come from one address at the same time.
     """
@@ -36,7 +36,7 @@ def evidence_key(proxy: WorkloadRef, client: str, server: str) -> str:
 
 
 def record_key(port: int, peer: str) -> str:
-    """The key of an application's records of one connection."""
+    """Return the key of an application's records of one connection."""
     return f"{port} {peer}"
 
 
@@ -65,7 +65,7 @@ class Tracer:
 
     def __init__(
         self,
-        places: Places,
+        places: AddressIndex,
         evidence: LineFollower[EvidenceLine],
         records: LineFollower[Record],
         recording: frozenset[str],
@@ -202,7 +202,7 @@ class Tracer:
 
 
 def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:
-    """The line that says what a proxy did with a request, `None` while it may still come.
+    """Return the line that says what a proxy did with a request, `None` while it may still come.
 
     A connection between proxies carries many requests, distinguished by their marks, and may stay open long after this
     one. The line of a connection that was proxied as TCP is preferred, because it says the most.
@@ -228,7 +228,7 @@ def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -
 
 
 def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:
-    """The hop whose proxy gave the answer or ended the connection; `None` where all passed it on."""
+    """Return the hop whose proxy gave the answer or ended the connection; `None` where all passed it on."""
     stopping = [hop for hop in hops if not hop.passed_on]
     if not stopping:
         return None
@@ -242,7 +242,7 @@ def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:
 
 
 def _reason(hop: Hop, hops: tuple[Hop, ...]) -> str:
-    """What a proxy decided; where it could not reach the next, also why the next refused."""
+    """Return what a proxy decided; where it could not reach the next, also why the next refused."""
     after = hops[hops.index(hop) + 1 :]
     words = [hop.reason, *(f"{later.workload}: {later.reason}" for later in after if later.reason)]
     return "; ".join(word for word in words if word)

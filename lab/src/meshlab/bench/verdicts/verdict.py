@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Case
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.verdicts.hop import Hop
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
 
@@ -74,7 +74,7 @@ class ReceivedByApp:
         )
 
     def values(self, name: str) -> list[str]:
-        """The values of a header."""
+        """Return the values of a header."""
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
     @property
@@ -151,7 +151,7 @@ class Mismatch:
     got: str
 
     def __str__(self) -> str:
-        """`status: expected 200, got 403 by …`, without any token."""
+        """Return `status: expected 200, got 403 by …`, without any token."""
         return _TOKEN.sub("<token>", f"{self.part}: expected {self.expected}, got {self.got}")
 
 

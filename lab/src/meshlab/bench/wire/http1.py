@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.bench.wire.stream import StreamError
+from meshlab.bench.wire.socket_reader import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshlab.bench.wire.stream import Stream
+    from meshlab.bench.wire.socket_reader import Stream
 
 __all__ = ["HEAD_BYTES", "header_value", "read_body", "read_head"]
 
@@ -63,7 +63,7 @@ def read_body(stream: Stream, headers: Iterable[tuple[str, str]], *, until_close
 
 
 def header_value(headers: Iterable[tuple[str, str]], name: str) -> str:
-    """The first value of a header, or nothing."""
+    """Return the first value of a header, or nothing."""
     return next((value for key, value in headers if key.lower() == name), "")
 
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from meshlab.cloud import serving
-from meshlab.cloud.alb.app import LoadBalancerApp
-from meshlab.cloud.alb.event import TargetGroup
-from meshlab.cloud.alb.function import Function, load_handler
+from meshlab.cloud.alb.lambda_event import TargetGroup
+from meshlab.cloud.alb.lambda_function import Function, load_handler
+from meshlab.cloud.alb.load_balancer import LoadBalancerApp
 from meshlab.cloud.alb.permission import require_permission
 from meshlab.errors import LabError
 

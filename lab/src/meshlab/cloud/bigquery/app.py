@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from meshlab.cloud.bigquery.api_rows import encode_row
 from meshlab.cloud.bigquery.catalogue import LOCATION
 from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH
 from meshlab.cloud.bigquery.errors import (
@@ -36,9 +37,8 @@ from meshlab.cloud.bigquery.insert_all import (
     refuse_missing_defaults,
     too_large,
 )
-from meshlab.cloud.bigquery.jobs import Job, Jobs
+from meshlab.cloud.bigquery.jobs import Job, JobStore
 from meshlab.cloud.bigquery.schema import Schema
-from meshlab.cloud.bigquery.wire import encode_row
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -105,7 +105,7 @@ class _Api:
         self._now_s = backend.now_s
         self._store = backend.store
         self._catalogue = backend.catalogue
-        self._jobs = Jobs(self._catalogue, self._store, self._now_s)
+        self._jobs = JobStore(self._catalogue, self._store, self._now_s)
         self._stats = backend.stats
 
     async def insert_all(self, request: Request) -> dict[str, Any] | Response:

@@ -13,14 +13,14 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+from meshlab.cloud.bigquery.cell_values import BadValueError, convert
 from meshlab.cloud.bigquery.errors import invalid, unsupported
-from meshlab.cloud.bigquery.values import BadValueError, convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshlab.cloud.bigquery.cell_values import Stored
     from meshlab.cloud.bigquery.schema import Field, Schema
-    from meshlab.cloud.bigquery.values import Stored
 
 _TEXT = re.compile(r"""'([^'\\]*)'|"([^"\\]*)\"""")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")

@@ -52,17 +52,17 @@ def invalid_query(message: str) -> ApiError:
 
 
 def not_found(kind: str, name: str) -> ApiError:
-    """Say that a dataset, table or job is not there."""
+    """Return the error of a dataset, table or job that does not exist."""
     return ApiError(404, "notFound", f"Not found: {kind} {name}")
 
 
 def duplicate(kind: str, name: str) -> ApiError:
-    """Say that a dataset, table or job is there already."""
+    """Return the error of a dataset, table or job that exists already."""
     return ApiError(409, "duplicate", f"Already Exists: {kind} {name}")
 
 
 def backend_error() -> ApiError:
-    """Say that the service is out of order for now; clients try again."""
+    """Return the error of a service that is unavailable for now; clients try again."""
     return ApiError(
         503, "backendError", "Error encountered during execution. Retrying may solve the problem."
     )

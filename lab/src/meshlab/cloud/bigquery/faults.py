@@ -151,7 +151,7 @@ class FaultPlan:
 
 
 def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - whatever stood in the order
-    """What is wrong with the value of a fault; empty if nothing is."""
+    """Return what is wrong with the value of a fault; empty if nothing is."""
     if name == "seed":
         return "" if type(value) is int else "seed must be an integer."
     if name == "refusal":

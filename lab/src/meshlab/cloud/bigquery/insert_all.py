@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshlab.cloud.bigquery.cell_values import BadValueError, Stored, convert
 from meshlab.cloud.bigquery.errors import ApiError, invalid, unsupported
-from meshlab.cloud.bigquery.values import BadValueError, Stored, convert
 
 if TYPE_CHECKING:
     from meshlab.cloud.bigquery.schema import Field, Schema

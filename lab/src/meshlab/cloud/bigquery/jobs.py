@@ -47,7 +47,7 @@ class Job:
     result: Table | None
 
 
-class Jobs:
+class JobStore:
     """The jobs of all projects.
 
     Args:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from meshlab.cloud.bigquery.changes import (
+from meshlab.cloud.bigquery.change_capture import (
     CHANGE_COLUMNS,
     DELETED_COLUMN,
     ORDER_COLUMN,
@@ -37,7 +37,7 @@ from meshlab.cloud.bigquery.schema import Schema, quoted, schema_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from meshlab.cloud.bigquery.changes import Change
+    from meshlab.cloud.bigquery.change_capture import Change
     from meshlab.cloud.bigquery.schema import Field
 
 MEMORY_LIMIT_MIB = 1024

@@ -16,7 +16,7 @@ from .server import DEFAULT_PUSH_CONCURRENCY, Server  # noqa: E402 - the line ab
 
 
 async def serve(port: int, push_concurrency: int) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT.
 
     Args:
         port: The port on 127.0.0.1, or 0 for a free one.
@@ -34,7 +34,7 @@ async def serve(port: int, push_concurrency: int) -> None:
 
 
 def main() -> None:
-    """Reads the command line and serves."""
+    """Read the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m meshlab.cloud.pubsub", description=__doc__)
     parser.add_argument(
         "--port", type=int, default=0, help="port on 127.0.0.1; 0, the default, takes a free one"

@@ -18,9 +18,9 @@ class Clock:
         self._start_s = time.monotonic()
 
     def now_s(self) -> float:
-        """Returns seconds since the epoch."""
+        """Return seconds since the epoch."""
         return self._wall_s + (time.monotonic() - self._start_s) * self._speed
 
     def real_s(self, seconds: float) -> float:
-        """Returns how many real seconds to wait for `seconds` of this clock to pass."""
+        """Return how many real seconds to wait for `seconds` of this clock to pass."""
         return seconds / self._speed

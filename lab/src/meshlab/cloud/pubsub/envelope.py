@@ -12,7 +12,7 @@ from .messages import rfc3339
 from .settings import CLOUD_EVENTS_MODE, CUSTOM_PUBSUB
 
 if TYPE_CHECKING:
-    from .leases import Lease
+    from .delivery_leases import Lease
     from .messages import Proto
 
 _USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"

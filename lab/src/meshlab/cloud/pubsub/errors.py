@@ -122,7 +122,7 @@ class AckIdError(PubSubError):
 
 
 def check_range(what: str, value: int, minimum: int, maximum: int) -> None:
-    """Refuses a number outside its bounds, in the words the service uses for every such limit.
+    """Refuse a number outside its bounds, in the words the service uses for every such limit.
 
     Raises:
         InvalidArgumentError: `value` is below `minimum` or above `maximum`.

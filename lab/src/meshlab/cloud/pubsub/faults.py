@@ -152,7 +152,7 @@ class PullPlan:
         return lost
 
     def loses_answer(self) -> bool:
-        """Whether the answer to this Acknowledge request shall be lost; counts it."""
+        """Return whether the answer to this Acknowledge request shall be lost; counts it."""
         share = self.faults.lost_answer_share
         loses = bool(share) and self._random.random() < share
         self.counts.lost_answers += loses

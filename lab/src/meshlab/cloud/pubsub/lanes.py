@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from .leases import Client, Lane, Lease
+from .delivery_leases import Client, Lane, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .leases import Waiting
+    from .delivery_leases import Waiting
 
 
 class Lanes:

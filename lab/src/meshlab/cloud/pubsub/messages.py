@@ -12,7 +12,7 @@ from google.pubsub_v1.types import pubsub
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .leases import Lease
+    from .delivery_leases import Lease
 
 Proto: TypeAlias = Any
 """A protobuf message or its class: they are made at run time and have no static types."""

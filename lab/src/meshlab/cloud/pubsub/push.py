@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from . import envelope
-from .leases import Client, Consumer, Lease
+from .delivery_leases import Client, Consumer, Lease
 from .window import PushWindow
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .acknowledging import Acknowledger, raise_refused
+from .delivery_leases import Consumer
 from .errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -13,7 +14,6 @@ from .errors import (
     UnavailableError,
     check_range,
 )
-from .leases import Consumer
 from .messages import encode_received, raw
 from .settings import MAX_REQUEST_BYTES, check_publish
 from .streaming import MAX_BATCH, Stream
@@ -219,7 +219,7 @@ class SubscriberService:
 
 
 def _page(items: Sequence[Proto], request: Proto) -> tuple[Sequence[Proto], str]:
-    """Returns one page of a list, and the token of the next: simply where that begins."""
+    """Return one page of a list, and the token of the next, which is where that begins."""
     if not (request.page_token or "0").isdecimal():
         raise InvalidArgumentError(f"Invalid page_token given (page_token={request.page_token}).")
     begin = int(request.page_token or 0)

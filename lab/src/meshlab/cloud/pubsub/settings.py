@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from . import names
-from .delivery import Backoff, DeadLetter, Policy, Unwrapped
+from . import resource_names
+from .delivery_rules import Backoff, DeadLetter, Policy, Unwrapped
 from .errors import InvalidArgumentError, check_range
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def check_topic(topic: Proto) -> None:
     Raises:
         InvalidArgumentError: Either of these.
     """
-    names.check_topic(topic.name)
+    resource_names.check_topic(topic.name)
     _refuse_unsupported(topic, _UNSUPPORTED_TOPIC_FIELDS, "topic")
 
 
@@ -155,7 +155,7 @@ def to_policy(subscription: Proto) -> Policy:
         InvalidArgumentError: A value is out of bounds, or a feature is asked for that this fake does not
             have.
     """
-    names.check_subscription(subscription.name)
+    resource_names.check_subscription(subscription.name)
     _refuse_unsupported(subscription, _UNSUPPORTED_FIELDS, "subscription")
     check_range("ack_deadline_seconds", subscription.ack_deadline_seconds, 10, 600)
     push_endpoint = _endpoint(subscription.push_config)
@@ -187,7 +187,7 @@ def _backoff(retry: Proto) -> Backoff:
 
 def _dead_letter(policy: Proto) -> DeadLetter:
     check_range("max_delivery_attempts", policy.max_delivery_attempts, 5, 100)
-    return DeadLetter(names.check_topic(policy.dead_letter_topic), policy.max_delivery_attempts)
+    return DeadLetter(resource_names.check_topic(policy.dead_letter_topic), policy.max_delivery_attempts)
 
 
 def _endpoint(push: Proto) -> str | None:
@@ -210,7 +210,7 @@ def _endpoint(push: Proto) -> str | None:
             raise _bad_endpoint(
                 endpoint, f"{CLOUD_EVENTS_MODE} must be {CUSTOM_PUBSUB} and the URL-quoted name of a topic"
             )
-        names.check_topic(mode.removeprefix(CUSTOM_PUBSUB))
+        resource_names.check_topic(mode.removeprefix(CUSTOM_PUBSUB))
     return endpoint
 
 

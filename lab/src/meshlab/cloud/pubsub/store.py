@@ -10,10 +10,10 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import names, settings
+from . import resource_names, settings
+from .delivery_leases import Client
 from .errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from .faults import PullPlan
-from .leases import Client
 from .messages import forward, merge, raw, rfc3339, to_messages
 from .subscription import Subscription
 
@@ -68,18 +68,18 @@ class Store:
         self._touched: set[str] = set()
 
     def take_touched(self) -> set[str]:
-        """Returns the names of the subscriptions touched since the last call: created, deleted or changed."""
+        """Return the names of the subscriptions touched since the last call: created, deleted or changed."""
         touched, self._touched = self._touched, set()
         return touched
 
     def touch(self, name: str) -> None:
-        """Marks a subscription whose leases a caller has changed."""
+        """Mark a subscription whose leases a caller has changed."""
         self._touched.add(name)
 
     # Topics
 
     def create_topic(self, topic: Proto) -> Proto:
-        """Adds a topic and returns it.
+        """Add a topic and return it.
 
         Raises:
             InvalidArgumentError: A bad name, or a feature not supported.
@@ -92,19 +92,19 @@ class Store:
         return topic
 
     def topic(self, name: str) -> Proto:
-        """Returns a topic; raises InvalidArgumentError for a bad name, NotFoundError for an unknown one."""
+        """Return a topic; raise InvalidArgumentError for a bad name, NotFoundError for an unknown one."""
         topic = self._topics.get(name)
         if topic is None:
-            raise NotFoundError(names.check_topic(name))
+            raise NotFoundError(resource_names.check_topic(name))
         return topic
 
     def topics(self, project: str) -> list[Proto]:
-        """Returns the topics of `projects/P`, by name."""
-        prefix = names.check_project(project) + "/"
+        """Return the topics of `projects/P`, by name."""
+        prefix = resource_names.check_project(project) + "/"
         return [self._topics[name] for name in sorted(self._topics) if name.startswith(prefix)]
 
     def delete_topic(self, name: str) -> None:
-        """Removes the topic. Its subscriptions stay, with the messages they hold.
+        """Remove the topic. Its subscriptions stay, with the messages they hold.
 
         Raises:
             NotFoundError: There is no such topic.
@@ -113,10 +113,10 @@ class Store:
         del self._topics[name]
         for entry in self._entries.values():
             if entry.resource.topic == name:
-                entry.resource.topic = names.DELETED_TOPIC
+                entry.resource.topic = resource_names.DELETED_TOPIC
 
     def publish(self, topic: str, messages: Iterable[Proto], now_s: float) -> list[str]:
-        """Gives each checked PubsubMessage an ID and all to the topic's subscriptions; returns the IDs.
+        """Give each checked PubsubMessage an ID and all to the topic's subscriptions; return the IDs.
 
         Raises:
             NotFoundError: There is no such topic.
@@ -129,7 +129,7 @@ class Store:
     # Subscriptions
 
     def create_subscription(self, resource: Proto) -> Proto:
-        """Adds a subscription and returns it, completed with the service's defaults.
+        """Add a subscription and return it, completed with the service's defaults.
 
         Raises:
             InvalidArgumentError: A bad name or value, or a feature not supported.
@@ -154,28 +154,28 @@ class Store:
         return resource
 
     def entry(self, name: str) -> Entry:
-        """Returns a subscription; raises InvalidArgumentError for a bad name, NotFoundError if unknown."""
+        """Return a subscription; raise InvalidArgumentError for a bad name, NotFoundError if unknown."""
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFoundError(names.check_subscription(name))
+            raise NotFoundError(resource_names.check_subscription(name))
         return entry
 
     def find(self, name: str) -> Entry | None:
-        """Returns a subscription, or None if it does not exist (any more)."""
+        """Return a subscription, or None if it does not exist (any more)."""
         return self._entries.get(name)
 
     def subscriptions(self, project: str) -> list[Proto]:
-        """Returns the subscriptions of `projects/P`, by name."""
-        prefix = names.check_project(project) + "/"
+        """Return the subscriptions of `projects/P`, by name."""
+        prefix = resource_names.check_project(project) + "/"
         return [self._entries[name].resource for name in sorted(self._entries) if name.startswith(prefix)]
 
     def subscriptions_of(self, topic: str) -> list[str]:
-        """Returns the names of a topic's subscriptions, or raises NotFoundError if there is no such topic."""
+        """Return the names of a topic's subscriptions, or raise NotFoundError if there is no such topic."""
         self.topic(topic)
         return sorted(name for name, entry in self._entries.items() if entry.resource.topic == topic)
 
     def update_subscription(self, changes: Proto, paths: Sequence[str]) -> Proto:
-        """Copies the fields that `paths` name from `changes`; returns the subscription, completed.
+        """Copy the fields that `paths` name from `changes`; return the subscription, completed.
 
         Raises:
             InvalidArgumentError: A bad value or path, or a feature not supported; then nothing is changed.
@@ -198,7 +198,7 @@ class Store:
         return resource
 
     def delete_subscription(self, name: str) -> None:
-        """Removes the subscription and the messages it holds, or raises NotFoundError."""
+        """Remove the subscription and the messages it holds, or raise NotFoundError."""
         self.entry(name)
         del self._entries[name]
         self.touch(name)
@@ -217,7 +217,7 @@ class Store:
         dead_letter = entry and entry.subscription.policy.dead_letter
         if not dead_letter or dead_letter.topic not in self._topics:
             return False
-        project, short = names.split(source)
+        project, short = resource_names.split(source)
         marks = {
             "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
             "CloudPubSubDeadLetterSourceSubscription": short,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .delivery_leases import Consumer
 from .errors import InvalidArgumentError, PubSubError, StreamEndedError, check_range
-from .leases import Consumer
 from .messages import raw
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .delivery_leases import Again, Lane, Lease
 from .errors import InvalidArgumentError
 from .lanes import Lanes
-from .leases import Again, Lane, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from .delivery import Policy
-    from .leases import Client, Consumer, Waiting
+    from .delivery_leases import Client, Consumer, Waiting
+    from .delivery_rules import Policy
     from .messages import Message
 
 _ACK_ID = re.compile(r"\d+-\d+-\d+")
@@ -68,7 +68,7 @@ class Refused:
     temporary: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether there is one."""
+        """Return whether there is one."""
         return bool(self.invalid or self.unordered or self.temporary)
 
 
@@ -161,7 +161,7 @@ class Subscription:
         return leases
 
     def holds(self, ack_id: str) -> bool:
-        """Whether this is the ack ID of a lease that has not ended."""
+        """Return whether this is the ack ID of a lease that has not ended."""
         return ack_id in self._leases
 
     def ack(self, ack_ids: Iterable[str]) -> Refused:
@@ -345,7 +345,7 @@ class Subscription:
             heapq.heappush(self._resting, (rests_until_s, next(self._serial), lane))
 
     def _forwarded(self, lease: Lease, now_s: float) -> bool:
-        """Whether the message is out of attempts and has become a dead letter."""
+        """Return whether the message is out of attempts and has become a dead letter."""
         dead_letter = self.policy.dead_letter
         if dead_letter is None or lease.attempt < dead_letter.max_attempts:
             return False
@@ -365,7 +365,7 @@ class _RecentAcks:
         self._size = size
 
     def __contains__(self, ack_id: str) -> bool:
-        """Whether it is one of them."""
+        """Return whether it is one of them."""
         return ack_id in self._ids
 
     def add(self, ack_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .delivery import Backoff
+    from .delivery_rules import Backoff
 
 
 class PushWindow:
@@ -27,27 +27,27 @@ class PushWindow:
         self._resume_s = 0.0
 
     def room(self, now_s: float) -> int:
-        """Returns how many pushes may begin now."""
+        """Return how many pushes may begin now."""
         return max(0, self._size - self._in_flight) if now_s >= self._resume_s else 0
 
     def pause_s(self, now_s: float) -> float:
-        """Returns how long the endpoint is still to be left alone, in seconds."""
+        """Return how long the endpoint is still to be left alone, in seconds."""
         return max(0.0, self._resume_s - now_s)
 
     def begin(self) -> int:
-        """Counts a push as begun; returns its round, which `failed` wants back."""
+        """Count a push as begun; return its round, the argument of `failed`."""
         self._in_flight += 1
         return self._round
 
     def succeeded(self) -> None:
-        """Counts a push as acknowledged."""
+        """Count a push as acknowledged."""
         self._in_flight -= 1
         self._size = min(self._limit, self._size * 2)
         self._failures = 0
         self._resume_s = 0.0
 
     def failed(self, begun_in_round: int, now_s: float, pause: Backoff) -> None:
-        """Counts a push as failed.
+        """Count a push as failed.
 
         Args:
             begun_in_round: What `begin` returned. Pushes of one round that fail together count as one

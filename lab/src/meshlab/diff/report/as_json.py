@@ -36,13 +36,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.report.json_report import sender_as_json
-from meshlab.bench.report.words import request
+from meshlab.bench.report.outcome_texts import request
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.effect import Effect
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
     from meshlab.manifest import Manifest
 

@@ -11,14 +11,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from meshlab.diff.effect import Kind
-from meshlab.diff.report.words import asked, before_and_now, not_known_because, summary
+from meshlab.diff.report.finding_texts import asked, before_and_now, not_known_because, summary
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meshlab.diff.compare import Difference
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.compare_meshes import Difference
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 
 __all__ = ["MOST_CHARACTERS", "as_markdown", "code"]

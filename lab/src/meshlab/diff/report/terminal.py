@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from meshlab.bench.report.outcome_texts import printable
 from meshlab.bench.report.terminal import print_on
-from meshlab.bench.report.words import printable
 from meshlab.diff.effect import Kind
-from meshlab.diff.report.words import asked, before_and_now, not_known_because, summary
+from meshlab.diff.report.finding_texts import asked, before_and_now, not_known_because, summary
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from meshlab.diff.compare import Difference
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.compare_meshes import Difference
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 
 __all__ = ["print_result"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.html_report.drawing.graph import Badge, Edge, Graph, Node
-from meshlab.html_report.drawing.routes import Route, routes_of
+from meshlab.html_report.drawing.route_targets import Route, routes_of
 from meshlab.istio.model.mtls import mtls_mode
 
 if TYPE_CHECKING:

@@ -125,4 +125,4 @@ def _badge_width(badge: Badge) -> float:
 
 
 def _width(text: str, character: float) -> float:
-    return character * sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+    return character * sum(2 if east_asian_width(one) in "WF" else 1 for one in text)

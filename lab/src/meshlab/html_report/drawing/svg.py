@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.html_report.drawing.words import edge_words, node_words, summary
+from meshlab.html_report.drawing.description import edge_words, node_words, summary
 from meshlab.html_report.markup import Markup, element
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["ProxyCompiler", "compile_proxy"]
 

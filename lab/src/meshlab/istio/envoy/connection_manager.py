@@ -79,7 +79,7 @@ def _behind(topology: GatewayTopology) -> Json:
 
 
 def duration(seconds: float) -> str:
-    """A duration in the form of protobuf's JSON."""
+    """Return a duration in the form of protobuf's JSON."""
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.envoy.application_protocols import offering_connections
 from meshlab.istio.envoy.clusters.endpoints import load_balanced_endpoints
 from meshlab.istio.envoy.connection_manager import duration
-from meshlab.istio.envoy.outbound.context import routed_service
+from meshlab.istio.envoy.outbound.sidecar_context import routed_service
 from meshlab.istio.envoy.routes import (
     ProxyView,
     RoutedServer,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import ServiceEndpoint
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["Address", "Placement"]
 
@@ -27,7 +27,7 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        """`host:port`."""
+        """Return `host:port`."""
         return f"{self.host}:{self.port}"
 
     @property

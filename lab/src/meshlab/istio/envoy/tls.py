@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.credentials import TlsResource
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = [
     "SecretFiles",
@@ -33,12 +33,12 @@ class Secrets(Protocol):
     """How TLS material reaches the proxies."""
 
     def reference(self, name: str) -> Json:
-        """The reference to a secret of that name."""
+        """Return the reference to a secret of that name."""
 
     def resources(
         self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
     ) -> Json:
-        """What the references need in the bootstrap's static resources.
+        """Return what the references need in the bootstrap's static resources.
 
         Args:
             ref: The workload whose proxy it is.
@@ -62,7 +62,7 @@ class SecretFiles:
     credentials: Mapping[tuple[str, str], Path]
 
     def reference(self, name: str) -> Json:
-        """A name alone refers to the bootstrap's own secrets."""
+        """Return the name alone, which refers to a secret of the bootstrap."""
         return {"name": name}
 
     def resources(
@@ -104,7 +104,7 @@ class SecretSocket:
     path: str = "/var/run/secrets/workload-spiffe-uds/socket"
 
     def reference(self, name: str) -> Json:
-        """A name, and the cluster to ask for it."""
+        """Return the name, and the cluster to ask for the secret."""
         source = {
             "apiType": "GRPC",
             "transportApiVersion": "V3",
@@ -116,7 +116,7 @@ class SecretSocket:
     def resources(
         self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
     ) -> Json:
-        """The cluster that leads to the socket."""
+        """Return the cluster that leads to the socket."""
         endpoint = {"endpoint": {"address": {"pipe": {"path": self.path}}}}
         cluster = {
             "name": _SDS_CLUSTER,

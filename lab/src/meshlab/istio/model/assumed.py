@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_servers import GatewayPods
 from meshlab.istio.model.workload import Workload, gateway_ports, port_targets
-from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import Resolution
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.protocols import Protocol
     from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service
     from meshlab.istio.read.workload_entry import EntryEndpoint
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["build_registry"]
 

@@ -32,11 +32,11 @@ from meshlab.istio.read.gateway_api import (
     read_tcp_route,
     read_tls_route,
 )
-from meshlab.istio.read.gateway_api.values import metadata_map
+from meshlab.istio.read.gateway_api.schema_values import metadata_map
 from meshlab.istio.read.ingress import INGRESS, may_be_served
-from meshlab.istio.read.kinds import GATEWAY_API, NETWORKING, classify, is_old_version, refusal
 from meshlab.istio.read.mesh_config import MeshSettings, is_mesh_config, read_mesh_settings
 from meshlab.istio.read.namespaces import injects_by_namespace
+from meshlab.istio.read.object_kinds import GATEWAY_API, NETWORKING, classify, is_old_version, refusal
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.istio.read.pods import TEMPLATES, read_pod
 from meshlab.istio.read.request_authentication import read_request_authentication

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from meshlab.istio.read.destination_rule import DestinationRule
     from meshlab.istio.read.gateway import Gateway, Server
     from meshlab.istio.read.mesh_config import MeshSettings
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.peer_authentication import PeerAuthentication
     from meshlab.istio.read.request_authentication import RequestAuthentication
     from meshlab.istio.read.service_entry import ServiceEntry
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.telemetry import Telemetry
     from meshlab.istio.read.virtual_service import VirtualService
     from meshlab.istio.read.workload_entry import WorkloadEntry
+    from meshlab.istio.read.workload_ref import WorkloadRef
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Credential", "Mesh"]

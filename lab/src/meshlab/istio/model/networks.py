@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.istio.read.gateway_api.values import metadata_map
-from meshlab.istio.read.kinds import GATEWAY_API
+from meshlab.istio.read.gateway_api.schema_values import metadata_map
+from meshlab.istio.read.object_kinds import GATEWAY_API
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

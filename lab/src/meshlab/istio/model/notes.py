@@ -53,7 +53,7 @@ def notes_on(
 
 
 def _service_ports(mesh: Mesh) -> dict[str, set[int]]:
-    """The ports of every name; several services may have one name, each seen from other namespaces."""
+    """Return the ports of every name; several services may have one name, each seen from other namespaces."""
     found: dict[str, set[int]] = {}
     for service in mesh.registry.services:
         found.setdefault(service.hostname, set()).update(port.number for port in service.ports)

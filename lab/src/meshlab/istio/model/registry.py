@@ -15,8 +15,8 @@ from meshlab.istio.model.addresses import NO_ADDRESS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.protocols import Protocol
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["MeshPort", "MeshService", "Registry", "Resolution", "ServiceEndpoint"]
 

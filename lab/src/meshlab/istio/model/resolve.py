@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshService, Registry
-    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["resolve"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.hosts import common_host, full_name
-from meshlab.istio.read.kinds import (
+from meshlab.istio.read.object_kinds import (
     EXTENSIONS,
     GATEWAY_API,
     GATEWAY_API_EXPERIMENTS,

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.sidecar import EgressProxy, OutboundMode, Sidecar
     from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["EgressScope", "ProxyScope", "Visibility"]
 
@@ -80,7 +80,7 @@ class ProxyScope:
 
     @cached_property
     def label_keys(self) -> frozenset[str]:
-        """The labels by which conditions tell workloads apart; those with the same values are treated alike."""
+        """The labels that conditions compare; workloads with the same values of them are treated alike."""
         found = set(self.rules.selector_keys)
         for scope in self.egress:
             for service in scope.virtual_services:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshlab.istio.read.gateway import Gateway
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.pods import Pod
     from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service, ServicePort
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = [
     "ProxyKind",

@@ -134,48 +134,48 @@ class Fields:
         return tuple(self._values)
 
     def raw(self, name: str) -> object:
-        """The value as it stands, `None` where the field is absent."""
+        """Return the value as it stands, `None` where the field is absent."""
         return self._values.get(name)
 
     def string(self, name: str, default: str = "") -> str:
-        """A string field."""
+        """Return the text of a string field, `default` where the field is absent."""
         value: str = _typed(self._values.get(name, default), str, self.where.key(name))
         return value
 
     def required(self, name: str) -> str:
-        """A string field that must be there and not be empty."""
+        """Return the text of a field that must be present and not empty."""
         if not (value := self.string(name)):
             raise self.where.key(name).error("missing; it must be a string that is not empty.")
         return value
 
     def choice(self, name: str, allowed: Collection[str], default: str) -> str:
-        """A string field out of a fixed set."""
+        """Return the text of a field that allows a fixed set of values."""
         value = self.string(name, default)
         if value not in allowed:
             raise self.where.key(name).error(f"{value!r} is not supported; use one of {', '.join(allowed)}.")
         return value
 
     def boolean(self, name: str) -> bool:
-        """A boolean field, false where it is absent."""
+        """Return a boolean, false where the field is absent."""
         value: bool = _typed(self._values.get(name, False), bool, self.where.key(name))
         return value
 
     def integer(self, name: str) -> int | None:
-        """A whole number, `None` where the field is absent."""
+        """Return a whole number, `None` where the field is absent."""
         if name not in self._values:
             return None
         value: int = _typed(self._values[name], int, self.where.key(name))
         return value
 
     def port(self, name: str) -> int:
-        """A port number that must be there."""
+        """Return the port number of a field that must be present."""
         value = self.integer(name)
         if value is None or not 0 < value < 65536:
             raise self.where.key(name).error(f"expected a port from 1 to 65535, found {value}.")
         return value
 
     def strings(self, name: str) -> tuple[str, ...]:
-        """A list of strings; absent reads as empty.
+        """Return a list of strings; absent reads as empty.
 
         A list that is present and empty is refused: Istio reads it as absent, so it restricts nothing, which is
         seldom what was meant.
@@ -190,7 +190,7 @@ class Fields:
         return found
 
     def string_map(self, name: str) -> dict[str, str]:
-        """A mapping of strings to strings, such as labels; absent reads as empty."""
+        """Return a mapping of strings to strings, such as labels; absent reads as empty."""
         where = self.where.key(name)
         if recording := current_recording():
             recording.free(where)
@@ -198,7 +198,7 @@ class Fields:
         return {key: _typed(value, str, where.key(key)) for key, value in values.items()}
 
     def string_keys(self, name: str) -> tuple[str, ...]:
-        """The keys of the mapping below a field, where they are free."""
+        """Return the keys of the mapping below a field, where they are free."""
         if recording := current_recording():
             recording.free(self.where.key(name))
         return tuple(_typed(self._map(name), dict, self.where.key(name)))
@@ -210,7 +210,7 @@ class Fields:
         refused: Mapping[str, str] | None = None,
         passed_over: Mapping[str, str] | None = None,
     ) -> Fields:
-        """The mapping below a field; absent reads as empty."""
+        """Return the mapping below a field; absent reads as empty."""
         return Fields(self._values.get(name), self.where.key(name), known, refused, passed_over)
 
     def items(
@@ -220,7 +220,7 @@ class Fields:
         refused: Mapping[str, str] | None = None,
         passed_over: Mapping[str, str] | None = None,
     ) -> tuple[Fields, ...]:
-        """The mappings of a list; absent reads as empty, an empty list is refused as in `strings`."""
+        """Return the mappings of a list; absent reads as empty, an empty list is refused as in `strings`."""
         if name not in self._values:
             return ()
         where = self.where.key(name)
@@ -230,7 +230,7 @@ class Fields:
         )
 
     def duration_s(self, name: str) -> float | None:
-        """A duration such as `1.5s` or `2m30s` in seconds, `None` where the field is absent."""
+        """Return a duration such as `1.5s` or `2m30s` in seconds, `None` where the field is absent."""
         if name not in self._values:
             return None
         text = self.string(name)

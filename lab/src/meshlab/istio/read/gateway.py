@@ -42,7 +42,7 @@ class ServerHost:
     where: Where
 
     def shares(self, namespace: str, host: str) -> str | None:
-        """The hosts that a VirtualService of that namespace binds here with that host, `None` for none."""
+        """Return the hosts that a VirtualService of that namespace binds here with that host, `None` for none."""
         if self.namespace and self.namespace != namespace:
             return None
         return common_host(self.name, host)
@@ -129,7 +129,7 @@ class Gateway:
         return any(service.selects(namespace, labels) for service in self.services)
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 

@@ -25,7 +25,7 @@ def full_name(host: str, namespace: str) -> str:
 
 
 def common_host(one: str, other: str) -> str | None:
-    """The hosts that two names have in common: the narrower name where it lies within the wider, else `None`."""
+    """Return the hosts that two names have in common: the narrower name where it lies within the wider, else `None`."""
     if _covers(one, other):
         return other
     return one if _covers(other, one) else None
@@ -80,7 +80,7 @@ def domain_problem(host: str) -> str | None:
 
 
 def host_problem(host: str) -> str | None:
-    """What is wrong with a host name, `None` where nothing is."""
+    """Return what is wrong with a host name, `None` where nothing is."""
     if host == "*":
         return None
     labels = host.removeprefix("*.").split(".")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.fields import Where, refuse_istio_keys, require_namespace
-from meshlab.istio.read.names import WorkloadRef
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ __all__ = ["quoted", "regex_problem"]
 
 _MAX_LENGTH = 1024
 _MAX_REPEAT = 1000
-_ESCAPED_LETTERS = frozenset("aftnrvAbBzdDsSwWC")
+_ESCAPABLE = frozenset("aftnrvAbBzdDsSwWC")
 _GROUP = re.compile(r"\?(?:P?<[A-Za-z0-9_]+>|[imsU]*(?:-[imsU]+)?[:)])")
 _COUNT = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _HEX = re.compile(r"x(?:[0-9A-Fa-f]{2}|\{[0-9A-Fa-f]+\})")
@@ -126,7 +126,7 @@ class _Scanner:
             return
         if char.isdigit():
             raise ValueError(f"\\{char} is a backreference, which RE2 does not have")
-        if (char.isalnum() or ord(char) > 127) and char not in _ESCAPED_LETTERS:
+        if (char.isalnum() or ord(char) > 127) and char not in _ESCAPABLE:
             raise ValueError(f"\\{char} is unknown to it")
         self._at += 1
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import REVISION, Where
-from meshlab.istio.read.kinds import GATEWAY_API, GATEWAY_API_EXPERIMENTS, ISTIO_GROUPS
+from meshlab.istio.read.object_kinds import GATEWAY_API, GATEWAY_API_EXPERIMENTS, ISTIO_GROUPS
 
 if TYPE_CHECKING:
     from meshlab.manifest import Manifest

@@ -147,7 +147,7 @@ def read_server_tls(server: Fields, notes: list[Problem]) -> ServerTls:
 
 def known_ciphers(ciphers: Sequence[str]) -> tuple[str, ...]:
     """Return the cipher suites that Istio keeps, each once (`pkg/config/security/security.go#FilterCipherSuites`)."""
-    # What does not start with a letter or a digit is an operator of BoringSSL's, such as -ALL.
+    # What starts with neither a letter of the alphabet nor a digit is an operator of BoringSSL's, such as -ALL.
     kept = [cipher for cipher in ciphers if cipher == "ALL" or not cipher[0].isalnum() or cipher in _CIPHERS]
     return tuple(dict.fromkeys(kept))
 

@@ -18,7 +18,7 @@ from meshlab.bench.running_mesh import RunningMesh
 from meshlab.env_file import read_env_file
 from meshlab.istio import Address, WorkloadRef, load_mesh
 from meshlab.kustomize import build
-from meshlab.lab.lambda_bridge.certificates import BridgeCertificates
+from meshlab.lab.lambda_bridge.bridge_certificates import BridgeCertificates
 from meshlab.lab.lambda_bridge.joined import PlacedMesh, joined
 from meshlab.lab.lambda_bridge.secrets import WatchedSecrets
 from meshlab.processes.ports import free_ports
@@ -129,7 +129,7 @@ class BridgeRun:
         return self._running.run(self._cases if cases is None else cases, jobs=_JOBS)
 
     def proxy(self, ref: WorkloadRef) -> Envoy:
-        """The proxy of a workload.
+        """Return the proxy of a workload.
 
         Raises:
             LookupError: It does not run.

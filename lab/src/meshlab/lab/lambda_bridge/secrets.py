@@ -89,7 +89,7 @@ class WatchedSecrets:
             self._write(name)
 
     def versions(self, ref: WorkloadRef) -> frozenset[str]:
-        """The versions that a proxy shall have, by what was written last; none for a proxy of another mesh."""
+        """Return the versions that a proxy shall have, by what was written last; none for a proxy of another mesh."""
         return frozenset(self._versions[name] for name in self._used.get(ref, ()))
 
     def _write(self, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import of_networking, texts
+from meshlab.lint.written import of_networking, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
     gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in facts.mesh.gateways}
     for service in of_networking(facts.manifests, "VirtualService"):
         spec = mapping(service.body, "spec")
-        named = [name if "/" in name else f"{service.namespace}/{name}" for name in texts(spec, "gateways")]
+        named = [
+            name if "/" in name else f"{service.namespace}/{name}" for name in text_list(spec, "gateways")
+        ]
         without = sorted(
             {
                 str(workload.ref)

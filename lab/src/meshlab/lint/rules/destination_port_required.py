@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.hosts import full_name
 from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import destinations, of_networking, texts
+from meshlab.lint.written import destinations, of_networking, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +22,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
         for service in facts.of_kind("Service")
     }
     for entry in of_networking(facts.manifests, "ServiceEntry"):
-        ports.update(dict.fromkeys(texts(mapping(entry.body, "spec"), "hosts"), _numbers(entry, "number")))
+        ports.update(
+            dict.fromkeys(text_list(mapping(entry.body, "spec"), "hosts"), _numbers(entry, "number"))
+        )
     for service in of_networking(facts.manifests, "VirtualService"):
         listeners = _listeners(facts, service, ports)
         for destination in destinations(service):
@@ -43,9 +45,9 @@ def _listeners(facts: Facts, service: Manifest, ports: Mapping[str, frozenset[in
     """Return the ports by which requests come to the routes of a VirtualService, as far as they are known."""
     spec = mapping(service.body, "spec")
     found: set[int] = set()
-    for name in texts(spec, "gateways") or ["mesh"]:
+    for name in text_list(spec, "gateways") or ["mesh"]:
         if name == "mesh":
-            hosts = (full_name(host, service.namespace) for host in texts(spec, "hosts"))
+            hosts = (full_name(host, service.namespace) for host in text_list(spec, "hosts"))
             found |= {number for host in hosts for number in ports.get(host, ())}
         for gateway in of_networking(facts.manifests, "Gateway"):
             if f"{gateway.namespace}/{gateway.name}" == (

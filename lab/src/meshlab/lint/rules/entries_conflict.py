@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import exported_to, of_networking, share_a_namespace, text, texts
+from meshlab.lint.written import exported_to, of_networking, share_a_namespace, text, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +21,13 @@ def _check(facts: Facts) -> Iterator[Problem]:
     entries = [(each, exported_to(each, default)) for each in of_networking(facts.manifests, "ServiceEntry")]
     for entry, scope in entries:
         for index, (port, protocol) in _ports(entry):
-            hosts = set(texts(mapping(entry.body, "spec"), "hosts"))
+            hosts = set(text_list(mapping(entry.body, "spec"), "hosts"))
             others = sorted(
                 f"{other.namespace}/{other.name}"
                 for other, seen_by in entries
                 if other is not entry
                 and share_a_namespace(scope, seen_by)
-                and hosts & set(texts(mapping(other.body, "spec"), "hosts"))
+                and hosts & set(text_list(mapping(other.body, "spec"), "hosts"))
                 and any(number == port and name != protocol for _, (number, name) in _ports(other))
             )
             if others:

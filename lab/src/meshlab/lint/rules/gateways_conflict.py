@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import of_networking, pod_templates, text, texts
+from meshlab.lint.written import of_networking, pod_templates, text, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def _share_host(one: object, other: object) -> bool:
     if number is None or number != mapping(other, "port").get("number"):
         return False
     return text(one, "bind") == text(other, "bind") and bool(
-        set(texts(one, "hosts")) & set(texts(other, "hosts"))
+        set(text_list(one, "hosts")) & set(text_list(other, "hosts"))
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.hosts import full_name
 from meshlab.lint.facts import mapping
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import destinations, of_networking, texts
+from meshlab.lint.written import destinations, of_networking, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +20,14 @@ def _check(facts: Facts) -> Iterator[Problem]:
     services = of_networking(facts.manifests, "VirtualService")
     by_subset: dict[str, Manifest] = {}
     for service in services:
-        hosts = {full_name(host, service.namespace) for host in texts(mapping(service.body, "spec"), "hosts")}
+        hosts = {
+            full_name(host, service.namespace) for host in text_list(mapping(service.body, "spec"), "hosts")
+        }
         for destination in destinations(service):
             if destination.subset and destination.host in hosts and not destination.is_mirror:
                 by_subset.setdefault(destination.host, service)
     for service in services:
-        if not texts(mapping(service.body, "spec"), "gateways"):
+        if not text_list(mapping(service.body, "spec"), "gateways"):
             continue
         for destination in destinations(service):
             ruled = by_subset.get(destination.host)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import mapping
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import of_networking, texts
+from meshlab.lint.written import of_networking, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _check(facts: Facts) -> Iterator[Problem]:
     for service in of_networking(facts.manifests, "VirtualService"):
-        for index, name in enumerate(texts(mapping(service.body, "spec"), "gateways")):
+        for index, name in enumerate(text_list(mapping(service.body, "spec"), "gateways")):
             if _MARK in name:
                 yield RULE.at(Where(service, ("spec", "gateways", index)), f"{name} is istiod's own.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.kinds import SECURITY
+from meshlab.istio.read.object_kinds import SECURITY
 from meshlab.lint.facts import listed, mapping
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import pod_templates, text

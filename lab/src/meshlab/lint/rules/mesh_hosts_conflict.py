@@ -8,7 +8,7 @@ from meshlab.istio.read.fields import Where
 from meshlab.istio.read.hosts import full_name, hosts_overlap
 from meshlab.lint.facts import mapping
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import exported_to, of_networking, share_a_namespace, texts
+from meshlab.lint.written import exported_to, of_networking, share_a_namespace, text_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,10 @@ def _check(facts: Facts) -> Iterator[Problem]:
     services = [
         (each, exported_to(each, default))
         for each in of_networking(facts.manifests, "VirtualService")
-        if "mesh" in (texts(mapping(each.body, "spec"), "gateways") or ["mesh"])
+        if "mesh" in (text_list(mapping(each.body, "spec"), "gateways") or ["mesh"])
     ]
     for service, seen_by in services:
-        for index, host in enumerate(texts(mapping(service.body, "spec"), "hosts")):
+        for index, host in enumerate(text_list(mapping(service.body, "spec"), "hosts")):
             name = full_name(host, service.namespace)
             others = sorted(
                 {
@@ -35,7 +35,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
                     and share_a_namespace(seen_by, scope)
                     and any(
                         _conflict(name, full_name(each, other.namespace), seen_by, scope)
-                        for each in texts(mapping(other.body, "spec"), "hosts")
+                        for each in text_list(mapping(other.body, "spec"), "hosts")
                     )
                 }
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.attachment import GATEWAY_NAME
 from meshlab.istio.read.fields import Where
-from meshlab.istio.read.kinds import EXTENSIONS, SECURITY, TELEMETRY
+from meshlab.istio.read.object_kinds import EXTENSIONS, SECURITY, TELEMETRY
 from meshlab.lint.facts import mapping
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import pod_templates

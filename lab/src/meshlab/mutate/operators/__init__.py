@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from meshlab.istio.read.kinds import GATEWAY_API, NETWORKING, SECURITY
+from meshlab.istio.read.object_kinds import GATEWAY_API, NETWORKING, SECURITY
 from meshlab.mutate.edits import Body, Change
 from meshlab.mutate.operators.authorization_policy import authorization_policy
 from meshlab.mutate.operators.destination_rules import destination_rule
@@ -12,10 +12,10 @@ from meshlab.mutate.operators.export_to import exported_service
 from meshlab.mutate.operators.gateway_api import backend_tls, listeners, reference_grant, route
 from meshlab.mutate.operators.gateways import gateway
 from meshlab.mutate.operators.mesh_config import mesh_config
-from meshlab.mutate.operators.peers import peer_authentication
+from meshlab.mutate.operators.peer_authentication import peer_authentication
+from meshlab.mutate.operators.request_authentication import request_authentication
 from meshlab.mutate.operators.service_entries import service_entry
 from meshlab.mutate.operators.sidecars import sidecar
-from meshlab.mutate.operators.tokens import request_authentication
 from meshlab.mutate.operators.virtual_services import virtual_service
 
 __all__ = ["OPERATORS", "Operator"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import gone, removed, replaced
-from meshlab.mutate.operators.attachment import attachment
+from meshlab.mutate.operators.policy_attachment import attachment
 from meshlab.mutate.operators.wider import any_value, narrower, wider
-from meshlab.mutate.written import at, entries, mapping, several, text, texts, values
+from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +72,7 @@ def _fields(body: Body, place: Path, *, allows: bool) -> Iterator[Change]:
 def _values(body: Body, place: Path, name: str, *, allows: bool, negative: bool) -> Iterator[Change]:
     """Yield the changes of a list of values; `name` is the field or the key of a condition that they are for."""
     opens = allows is not negative  # whether more values let more in
-    for here, value in texts(body, *place):
+    for here, value in texts_with_paths(body, *place):
         if several(body, *place):
             yield removed(here, f"{value} removed", weakens=not opens)
         # Of what shall not match, only the way that lets more in is worth a request.

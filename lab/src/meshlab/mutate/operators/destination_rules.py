@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, Change, Edit, gone, removed, replaced
-from meshlab.mutate.operators.attachment import labels
 from meshlab.mutate.operators.export_to import export_to
-from meshlab.mutate.written import entries, mapping, several, text, texts
+from meshlab.mutate.operators.policy_attachment import labels
+from meshlab.mutate.written import entries, mapping, several, text, texts_with_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +63,7 @@ def _client_tls(place: Path, tls: Mapping[str, Any]) -> Iterator[Change]:
         if name in tls and (name != "credentialName" or mode != "MUTUAL"):
             unseen = "the bench has no revoked certificates" if name == "caCrl" else ""
             yield removed((*place, name), weakens=name not in ("sni", "credentialName"), unseen=unseen)
-        for here, value in texts(tls, name):
+        for here, value in texts_with_paths(tls, name):
             if several(tls, name):
                 yield removed((*place, *here), f"{value} removed", weakens=False)
     for name in ("sni", "credentialName"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.mutate.edits import removed, replaced
-from meshlab.mutate.written import at, several, text, texts, values
+from meshlab.mutate.written import at, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def export_to(body: Body, *, weakens: bool = True) -> Iterator[Change]:
         return
     if list(values(body, *_PLACE)) != [_EVERYWHERE]:
         yield replaced(_PLACE, [_EVERYWHERE], "every namespace", weakens=weakens)
-    for place, namespace in texts(body, *_PLACE):
+    for place, namespace in texts_with_paths(body, *_PLACE):
         if several(body, *_PLACE):
             yield removed(place, f"{namespace} removed", weakens=False)
 

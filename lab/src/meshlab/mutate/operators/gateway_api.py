@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, gone, removed, replaced
 from meshlab.mutate.operators.wider import wider_host
-from meshlab.mutate.written import at, entries, mapping, several, text, texts
+from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def _hostname(place: Path, listener: Mapping[str, Any]) -> Iterator[Change]:
 def route(body: Body) -> Iterator[Change]:
     """Yield the changes of an HTTPRoute, GRPCRoute, TLSRoute or TCPRoute."""
     yield gone()
-    for place, host in texts(body, "spec", "hostnames"):
+    for place, host in texts_with_paths(body, "spec", "hostnames"):
         if several(body, "spec", "hostnames"):
             yield removed(place, f"{host} removed", weakens=False)
         if wide := wider_host(host):

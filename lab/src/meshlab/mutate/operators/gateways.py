@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, Change, Edit, gone, removed, replaced
-from meshlab.mutate.operators.attachment import labels
+from meshlab.mutate.operators.policy_attachment import labels
 from meshlab.mutate.operators.wider import wider_host
-from meshlab.mutate.written import at, entries, mapping, several, text, texts, values
+from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ def gateway(body: Body) -> Iterator[Change]:
 
 
 def _hosts(body: Body, here: Path) -> Iterator[Change]:
-    for place, host in texts(body, *here, "hosts"):
+    for place, host in texts_with_paths(body, *here, "hosts"):
         if several(body, *here, "hosts"):
             yield removed(place, f"{host} removed", weakens=False)
         namespace, slash, name = host.rpartition("/")
@@ -88,7 +88,7 @@ def _tls(here: Path, server: Mapping[str, Any]) -> Iterator[Change]:
     for name in _CHECKS:
         if name in tls:
             yield removed((*place, name), weakens=True, unseen=_UNSEEN.get(name, ""))
-        for at_value, value in texts(tls, name):
+        for at_value, value in texts_with_paths(tls, name):
             if several(tls, name):
                 yield removed((*place, *at_value), f"{value} removed", weakens=False)
     if tls.get("insecureSkipVerify") is not True and tls.get("mode") in ("MUTUAL", "OPTIONAL_MUTUAL"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.mutate.edits import removed, replaced
-from meshlab.mutate.written import at, entries, mapping, several, text, texts, values
+from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def mesh_config(body: Body) -> Iterator[Change]:
 
 def _trust(body: Body) -> Iterator[Change]:
     place: Path = ("spec", "trustDomainAliases")
-    for here, alias in texts(body, *place):
+    for here, alias in texts_with_paths(body, *place):
         if several(body, *place):
             yield removed(here, f"{alias} removed", weakens=False)
     yield replaced(place, [*values(body, *place), _FOREIGN], f"{_FOREIGN} added", weakens=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.mutate.edits import Change, Edit, gone, removed, replaced
 from meshlab.mutate.operators.export_to import export_to
 from meshlab.mutate.operators.wider import wider_host
-from meshlab.mutate.written import at, entries, several, text, texts, values
+from meshlab.mutate.written import at, entries, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ def service_entry(body: Body) -> Iterator[Change]:
     """Yield the changes of a ServiceEntry."""
     yield gone()
     yield from export_to(body)
-    wildcard = any(host.startswith("*") for _, host in texts(body, "spec", "hosts"))
-    for place, host in texts(body, "spec", "hosts"):
+    wildcard = any(host.startswith("*") for _, host in texts_with_paths(body, "spec", "hosts"))
+    for place, host in texts_with_paths(body, "spec", "hosts"):
         if several(body, "spec", "hosts"):
             yield removed(place, f"{host} removed", weakens=False)
         if (wide := wider_host(host)) and at(body, "spec", "endpoints"):

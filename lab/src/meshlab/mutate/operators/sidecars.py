@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.mutate.edits import gone, removed, replaced
-from meshlab.mutate.operators.attachment import labels
-from meshlab.mutate.written import at, entries, several, text, texts, values
+from meshlab.mutate.operators.policy_attachment import labels
+from meshlab.mutate.written import at, entries, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def sidecar(body: Body) -> Iterator[Change]:
 def _hosts(body: Body, here: Path) -> Iterator[Change]:
     if list(values(body, *here)) != [_EVERY_HOST]:
         yield replaced(here, [_EVERY_HOST], "every host", weakens=True)
-    for place, host in texts(body, *here):
+    for place, host in texts_with_paths(body, *here):
         if several(body, *here):
             yield removed(place, f"{host} removed", weakens=False)
         namespace, slash, name = host.partition("/")

@@ -8,7 +8,7 @@ from meshlab.mutate.edits import gone, removed, replaced
 from meshlab.mutate.operators.export_to import export_to
 from meshlab.mutate.operators.matches import http_match
 from meshlab.mutate.operators.wider import wider_host
-from meshlab.mutate.written import entries, mapping, several, text, texts, values
+from meshlab.mutate.written import entries, mapping, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +45,7 @@ def virtual_service(body: Body) -> Iterator[Change]:
 
 
 def _hosts(body: Body) -> Iterator[Change]:
-    for place, host in texts(body, "spec", "hosts"):
+    for place, host in texts_with_paths(body, "spec", "hosts"):
         if several(body, "spec", "hosts"):
             yield removed(place, f"{host} removed", weakens=False)
         if wide := wider_host(host):
@@ -54,7 +54,7 @@ def _hosts(body: Body) -> Iterator[Change]:
 
 def _gateways(body: Body) -> Iterator[Change]:
     names = list(values(body, "spec", "gateways"))
-    for place, name in texts(body, "spec", "gateways"):
+    for place, name in texts_with_paths(body, "spec", "gateways"):
         if several(body, "spec", "gateways"):
             yield removed(place, f"{name} removed", weakens=False)
     if names and _MESH not in names:
@@ -84,14 +84,14 @@ def _match(body: Body, place: Path, match: Mapping[str, Any], *, opens: bool) ->
     for name in match:
         if len(match) > 1 and name not in ("sniHosts", "name", "statPrefix"):
             yield removed((*place, name), weakens=opens)
-    for at_host, host in texts(body, *place, "sniHosts"):
+    for at_host, host in texts_with_paths(body, *place, "sniHosts"):
         if several(body, *place, "sniHosts"):
             yield removed(at_host, f"{host} removed", weakens=False)
     yield from http_match(body, place, opens=opens)
 
 
 def _headers(body: Body, here: Path) -> Iterator[Change]:
-    for place, header in texts(body, *here, "remove"):
+    for place, header in texts_with_paths(body, *here, "remove"):
         yield removed(place, f"{header} kept", weakens=True)
     for way in ("set", "add"):
         for header in mapping(body, *here, way):

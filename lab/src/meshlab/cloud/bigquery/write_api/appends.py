@@ -81,7 +81,7 @@ class AppendCall:
         self._shown: dict[str, Schema] = {}
 
     def respond(self, data: bytes) -> Proto:
-        """Carry out one request.
+        """Serve one request.
 
         Args:
             data: The serialized request.

@@ -99,12 +99,12 @@ def unsupported(what: str) -> WriteError:
 
 
 def table_not_found(table: str) -> WriteError:
-    """Say that there is no such table in a dataset that is there."""
+    """Return the error of a missing table in a dataset that exists."""
     return WriteError(Code.NOT_FOUND, "Requested entity was not found.", table, StorageCode.TABLE_NOT_FOUND)
 
 
 def no_permission(table: str) -> WriteError:
-    """Say what the service says of a table of another project or dataset, whether it exists or not."""
+    """Return the error of a table of another project or dataset, whether it exists or not."""
     return WriteError(
         Code.PERMISSION_DENIED,
         f"Permission 'TABLES_UPDATE_DATA' denied on resource '{table}' (or it may not exist).",
@@ -112,17 +112,17 @@ def no_permission(table: str) -> WriteError:
 
 
 def stream_not_found(stream: str) -> WriteError:
-    """Say that there is no such stream."""
+    """Return the error of a stream that does not exist."""
     return WriteError(Code.NOT_FOUND, "Requested entity was not found.", stream, StorageCode.STREAM_NOT_FOUND)
 
 
 def unavailable(text: str) -> WriteError:
-    """Say that the service is out of order for now."""
+    """Return the error of a service that is unavailable for now."""
     return WriteError(Code.UNAVAILABLE, text)
 
 
 def over_quota(quota: str, stream: str = "") -> WriteError:
-    """Say that a quota is exceeded.
+    """Return the error of an exceeded quota.
 
     Args:
         quota: Its name.

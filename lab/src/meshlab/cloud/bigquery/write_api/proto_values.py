@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2  # type: ignore[import-untyped]
 
-from meshlab.cloud.bigquery.values import BadValueError, Stored, convert
+from meshlab.cloud.bigquery.cell_values import BadValueError, Stored, convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.cloud.bigquery.changes import (
+from meshlab.cloud.bigquery.change_capture import (
     CHANGE_SEQUENCE_NUMBER,
     CHANGE_TYPE,
     Change,
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from meshlab.cloud.bigquery.catalogue import Table
+    from meshlab.cloud.bigquery.cell_values import Stored
     from meshlab.cloud.bigquery.insert_all import Row
-    from meshlab.cloud.bigquery.values import Stored
     from meshlab.cloud.bigquery.write_api.streams import WriteStream
     from meshlab.cloud.bigquery.write_api.writer_schema import Decoded, Decoder
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.cloud.bigquery.write_api.names import parse_table
 from meshlab.cloud.bigquery.write_api.protocol import message, timestamp
+from meshlab.cloud.bigquery.write_api.stream_names import parse_table
 from meshlab.cloud.bigquery.write_api.streams import StreamType
 from meshlab.cloud.bigquery.write_api.table_schema import describe
 

@@ -22,7 +22,7 @@ from meshlab.cloud.bigquery.write_api.errors import (
     stream_not_found,
     table_not_found,
 )
-from meshlab.cloud.bigquery.write_api.names import DEFAULT, TableName, parse_stream
+from meshlab.cloud.bigquery.write_api.stream_names import DEFAULT, TableName, parse_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

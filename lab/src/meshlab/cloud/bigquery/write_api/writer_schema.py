@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from meshlab.cloud.bigquery.changes import CHANGE_SEQUENCE_NUMBER, CHANGE_TYPE
-from meshlab.cloud.bigquery.values import BadValueError
+from meshlab.cloud.bigquery.cell_values import BadValueError
+from meshlab.cloud.bigquery.change_capture import CHANGE_SEQUENCE_NUMBER, CHANGE_TYPE
 from meshlab.cloud.bigquery.write_api.errors import Code, StorageCode, WriteError, invalid
 from meshlab.cloud.bigquery.write_api.proto_values import TIMESTAMP_MESSAGE, WRAPPERS, conversion
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.outbound.context import OutboundContext
+    from meshlab.istio.envoy.outbound.sidecar_context import OutboundContext
     from meshlab.istio.model.registry import MeshPort, MeshService
     from meshlab.istio.read.virtual_service import VirtualService
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.outbound.chains import Chain
-    from meshlab.istio.envoy.outbound.context import OutboundContext
+    from meshlab.istio.envoy.outbound.sidecar_context import OutboundContext
 
 __all__ = ["outbound_listener"]
 

@@ -1,7 +1,8 @@
 """Which services share an outbound listener of a sidecar, and who is left out where they cannot.
 
-HTTP services share `0.0.0.0_PORT`, because host headers tell them apart. Others have a listener on their own address,
-or take a whole port where they have none (`pilot/pkg/networking/core/listener.go#buildSidecarOutboundListeners`).
+HTTP services share `0.0.0.0_PORT`, because the host header selects the service. Others have a listener on their own
+address, or take a whole port where they have none. Source:
+`pilot/pkg/networking/core/listener.go#buildSidecarOutboundListeners`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from meshlab.istio.model.registry import MeshPort
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.outbound.chains import Chain
-    from meshlab.istio.envoy.outbound.context import OutboundContext
+    from meshlab.istio.envoy.outbound.sidecar_context import OutboundContext
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.model.visibility import EgressScope
 

@@ -13,7 +13,7 @@ from meshlab.istio.envoy.outbound.chains import to_cluster
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.outbound.context import OutboundContext
+    from meshlab.istio.envoy.outbound.sidecar_context import OutboundContext
     from meshlab.istio.envoy.placement import Address
 
 __all__ = ["virtual_outbound_listener"]

@@ -4,9 +4,9 @@ Sources: `pilot/pkg/security/authz/{builder,model,matcher}`. `filters` arranges 
 conditions of one rule, and `matchers` spells the values.
 """
 
-from meshlab.istio.envoy.rbac.context import RuleContext
 from meshlab.istio.envoy.rbac.filters import AuthorizationFilters, http_filters, tcp_filters
 from meshlab.istio.envoy.rbac.peer_addresses import PeerAddresses
+from meshlab.istio.envoy.rbac.policy_context import RuleContext
 from meshlab.istio.envoy.rbac.rules import WrittenCondition, WrittenRule, written_rule
 
 __all__ = [

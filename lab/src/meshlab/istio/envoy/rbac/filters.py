@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.rbac.context import RuleContext
+    from meshlab.istio.envoy.rbac.policy_context import RuleContext
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
     from meshlab.istio.read.extension_providers import ExternalAuthorizer
 

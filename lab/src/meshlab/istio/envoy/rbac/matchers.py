@@ -32,7 +32,7 @@ _GO_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def string(value: str) -> Json:
-    """`*` any text that is not empty, `*x` ends so, `x*` begins so, else exactly."""
+    """Return the matcher of a text: `*` is any but the empty one, `*x` an end, `x*` a beginning, else the whole."""
     if value == "*":
         return regex(_PRESENT)
     if value.startswith("*"):
@@ -43,19 +43,19 @@ def string(value: str) -> Json:
 
 
 def regex(pattern: str) -> Json:
-    """A match of the whole text, in RE2's syntax."""
+    """Return the matcher of a whole text, in RE2's syntax."""
     return {"safeRegex": {"regex": pattern}}
 
 
 def header(name: str, value: str, *, ignore_case: bool = False) -> Json:
-    """A header's value; `*` asks only that the header is there."""
+    """Return the matcher of a header's value; `*` asks only that the header is there."""
     if value == "*":
         return {"name": name, "presentMatch": True}
     return {"name": name, "stringMatch": string(value) | ({"ignoreCase": True} if ignore_case else {})}
 
 
 def principal_name(value: str) -> Json:
-    """A peer's identity without its `spiffe://`; Envoy compares the certificate's URI SAN."""
+    """Return the matcher of a peer's identity. It has no `spiffe://`; Envoy compares the certificate's URI SAN."""
     if value == "*":
         return regex(_PRESENT)
     if value.startswith("*"):
@@ -66,12 +66,12 @@ def principal_name(value: str) -> Json:
 
 
 def namespace_regex(value: str) -> Json:
-    """A peer of a namespace, with `*` for any text."""
+    """Return the matcher of a peer's namespace, with `*` for any text."""
     return regex(f".*/ns/{'.*'.join(_quote(part) for part in value.split('*'))}/.*")
 
 
 def service_account_regex(value: str, policy_namespace: str) -> Json:
-    """A peer of a service account, `name` or `namespace/name`."""
+    """Return the matcher of a peer's service account, `name` or `namespace/name`."""
     namespace, slash, name = value.partition("/")
     if not slash:
         namespace, name = policy_namespace, value
@@ -79,7 +79,7 @@ def service_account_regex(value: str, policy_namespace: str) -> Json:
 
 
 def trust_domain(value: str) -> Json:
-    """A peer of a trust domain, with one `*` at an end for any text without a slash."""
+    """Return the matcher of a peer's trust domain, with one `*` at an end for any text without a slash."""
     if value == "*":
         return {"prefix": "spiffe://"}
     if "*" not in value:
@@ -89,7 +89,7 @@ def trust_domain(value: str) -> Json:
 
 
 def uri_template(value: str) -> Json:
-    """A path with `{*}` for one segment or `{**}` for any number."""
+    """Return the matcher of a path with `{*}` for one segment or `{**}` for any number."""
     return {
         "name": "uri-template",
         "typedConfig": {
@@ -100,14 +100,14 @@ def uri_template(value: str) -> Json:
 
 
 def address_range(value: str) -> Json:
-    """An address, or a range in CIDR notation."""
+    """Return the range of an address or of CIDR notation."""
     address, slash, length = value.partition("/")
     whole = 128 if ":" in address else 32
     return {"addressPrefix": address, "prefixLen": int(length) if slash else whole}
 
 
 def metadata(namespace: str, path: Sequence[str], value: Json) -> Json:
-    """A condition on what an earlier filter found out.
+    """Return the matcher of metadata that an earlier filter wrote.
 
     Envoy deprecates the `metadata` that istiod writes; `sourcedMetadata` is its successor with the same meaning.
     """
@@ -116,12 +116,12 @@ def metadata(namespace: str, path: Sequence[str], value: Json) -> Json:
 
 
 def claim(path: Sequence[str], value: Json) -> Json:
-    """A condition on a verified claim."""
+    """Return the matcher of a verified claim."""
     return metadata(JWT_FILTER, (PAYLOAD_KEY, *path), value)
 
 
 def claim_of_strings(path: Sequence[str], values: Sequence[str]) -> Json:
-    """A verified claim that is one of several strings, or a list with one of them in it.
+    """Return the matcher of a verified claim: one of several strings, or a list that holds one of them.
 
     Numbers and booleans never match.
     """
@@ -131,7 +131,7 @@ def claim_of_strings(path: Sequence[str], values: Sequence[str]) -> Json:
 
 
 def one_of(values: Sequence[Json]) -> Json:
-    """Any of several values of metadata."""
+    """Return the matcher of any of several values of metadata."""
     return values[0] if len(values) == 1 else {"orMatch": {"valueMatchers": list(values)}}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.rbac.context import RuleContext
+    from meshlab.istio.envoy.rbac.policy_context import RuleContext
     from meshlab.istio.read.authorization_policy import Rule, Values
 
 __all__ = ["WrittenCondition", "WrittenRule", "rbac_policy", "written_rule"]

@@ -17,12 +17,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_api.attachment import HolderKey, Parents
-from meshlab.istio.model.gateway_api.certificates import GATEWAY, LISTENER_SET, kind_of
 from meshlab.istio.model.gateway_api.classes import class_use
+from meshlab.istio.model.gateway_api.converted_routes import route_services
 from meshlab.istio.model.gateway_api.deployments import Deployed, deployed, is_managed
+from meshlab.istio.model.gateway_api.listener_tls import GATEWAY, LISTENER_SET, kind_of
 from meshlab.istio.model.gateway_api.listeners import ServedListener, listener_sets, served_listeners
 from meshlab.istio.model.gateway_api.objects import Converted, GatewayApi, note
-from meshlab.istio.model.gateway_api.routes import route_services
 from meshlab.istio.model.gateway_api.tls_policies import tls_rules
 
 if TYPE_CHECKING:

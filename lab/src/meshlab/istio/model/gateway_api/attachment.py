@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_api.backends import SERVICE, SERVICE_ENTRY, service_host
-from meshlab.istio.model.gateway_api.certificates import GATEWAY, LISTENER_SET
+from meshlab.istio.model.gateway_api.listener_tls import GATEWAY, LISTENER_SET
 from meshlab.istio.model.gateway_api.objects import note
 from meshlab.istio.model.virtual_services import MESH
 from meshlab.istio.read.hosts import hosts_overlap, is_subset

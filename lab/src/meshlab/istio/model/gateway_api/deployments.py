@@ -13,10 +13,10 @@ from meshlab.istio.model.gateway_api.backends import service_host
 from meshlab.istio.model.gateway_api.listeners import listener_sets
 from meshlab.istio.model.gateway_api.objects import note
 from meshlab.istio.read.attachment import GATEWAY_NAME
-from meshlab.istio.read.names import WorkloadRef
 from meshlab.istio.read.pods import Pod
 from meshlab.istio.read.protocols import service_protocol
 from meshlab.istio.read.services import Service, ServicePort
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.references import ObjectRef, read_object_ref
-from meshlab.istio.read.gateway_api.values import (
+from meshlab.istio.read.gateway_api.schema_values import (
     checked_spec,
     entries,
     hostname_problem,

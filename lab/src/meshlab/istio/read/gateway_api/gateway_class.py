@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.gateway_api.values import checked_spec
+from meshlab.istio.read.gateway_api.schema_values import checked_spec
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Where

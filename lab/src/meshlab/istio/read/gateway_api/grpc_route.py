@@ -16,7 +16,7 @@ from meshlab.istio.read.gateway_api.request_rule import (
     rule_entries,
 )
 from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
-from meshlab.istio.read.gateway_api.values import entries
+from meshlab.istio.read.gateway_api.schema_values import entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.gateway_api.values import entries, header_value_problem, texts
+from meshlab.istio.read.gateway_api.schema_values import entries, header_value_problem, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from meshlab.istio.read.gateway_api.label_selector import LabelSelector, read_la
 from meshlab.istio.read.gateway_api.listener import Listener, read_listeners
 from meshlab.istio.read.gateway_api.listener_tls import FrontendValidation, read_frontend
 from meshlab.istio.read.gateway_api.references import ObjectRef, read_object_ref
-from meshlab.istio.read.gateway_api.values import (
+from meshlab.istio.read.gateway_api.schema_values import (
     checked_spec,
     creation_time,
     entries,
@@ -119,7 +119,7 @@ class KubernetesGateway:
     where: Where
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from meshlab.istio.read.gateway_api.label_selector import LabelSelector, read_label_selector
 from meshlab.istio.read.gateway_api.listener_tls import ListenerTls, read_listener_tls
 from meshlab.istio.read.gateway_api.references import MAX_PORT, Kind
-from meshlab.istio.read.gateway_api.values import (
+from meshlab.istio.read.gateway_api.schema_values import (
     GATEWAY_API,
     entries,
     hostname_problem,

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.listener import Listener, read_listeners
 from meshlab.istio.read.gateway_api.references import Kind, ObjectRef, read_object_ref
-from meshlab.istio.read.gateway_api.values import GATEWAY_API, checked_spec, creation_time, metadata_map
+from meshlab.istio.read.gateway_api.schema_values import (
+    GATEWAY_API,
+    checked_spec,
+    creation_time,
+    metadata_map,
+)
 
 if TYPE_CHECKING:
     import datetime as dt

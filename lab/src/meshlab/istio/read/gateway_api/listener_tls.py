@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.references import MAX_PORT, Kind, ObjectRef, read_object_ref
-from meshlab.istio.read.gateway_api.values import entries, whole_number
+from meshlab.istio.read.gateway_api.schema_values import entries, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.references import Kind
-from meshlab.istio.read.gateway_api.values import checked_spec, entries, required_name
+from meshlab.istio.read.gateway_api.schema_values import checked_spec, entries, required_name
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.gateway_api.values import (
+from meshlab.istio.read.gateway_api.schema_values import (
     GATEWAY_API,
     entries,
     optional_name,
@@ -42,7 +42,7 @@ class Kind:
     name: str
 
     def __str__(self) -> str:
-        """`group/kind`, or the kind alone."""
+        """Return `group/kind`, or the kind alone."""
         return f"{self.group}/{self.name}" if self.group else self.name
 
 
@@ -56,7 +56,7 @@ class ObjectRef:
     where: Where
 
     def __str__(self) -> str:
-        """`Kind namespace/name`."""
+        """Return `Kind namespace/name`."""
         return f"{self.kind.name} {self.namespace}/{self.name}"
 
 

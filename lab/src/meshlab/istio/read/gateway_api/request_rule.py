@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from meshlab.istio.read.gateway_api.filters import Filters, read_filters
 from meshlab.istio.read.gateway_api.header_changes import HEADER_NAME
 from meshlab.istio.read.gateway_api.references import BACKEND_FIELDS, BackendRef, read_backend
-from meshlab.istio.read.gateway_api.values import entries, optional_name, unimplemented
+from meshlab.istio.read.gateway_api.schema_values import entries, optional_name, unimplemented
 from meshlab.istio.read.re2 import regex_problem
 
 if TYPE_CHECKING:

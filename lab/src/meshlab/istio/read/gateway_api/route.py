@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.gateway_api.references import ParentRef, read_parents
-from meshlab.istio.read.gateway_api.values import checked_spec, hostnames, unimplemented
+from meshlab.istio.read.gateway_api.schema_values import checked_spec, hostnames, unimplemented
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,8 +18,8 @@ from meshlab.istio.read.virtual_service.destination import (
     HttpDestination,
     Mirror,
     read_destination,
-    read_destinations,
     read_mirrors,
+    read_weighted_destinations,
 )
 from meshlab.istio.read.virtual_service.fault import Abort, Delay, Fault, read_fault
 from meshlab.istio.read.virtual_service.headers import HeaderChanges, Headers, is_authority, read_headers
@@ -46,8 +46,8 @@ from meshlab.istio.read.virtual_service.l4 import (
     read_tcp_route,
     read_tls_route,
 )
+from meshlab.istio.read.virtual_service.protobuf_values import duration_s, gateway_names, integer, percentage
 from meshlab.istio.read.virtual_service.retries import Retries, read_retries
-from meshlab.istio.read.virtual_service.values import duration_s, gateway_names, integer, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +178,7 @@ class VirtualService:
         return not self.hosts
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 
@@ -282,7 +282,7 @@ def _http_route(route: Fields, namespace: str, *, in_delegate: bool) -> HttpRout
     found = HttpRoute(
         name=route.string("name"),
         matches=matches,
-        destinations=read_destinations(route, namespace),
+        destinations=read_weighted_destinations(route, namespace),
         redirect=read_redirect(route, tuple(match.uri for match in matches)),
         direct_response=read_direct_response(route),
         delegate=_delegate(route, namespace),

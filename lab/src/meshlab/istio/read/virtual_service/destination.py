@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import is_label
 from meshlab.istio.read.virtual_service.headers import Headers, read_headers
-from meshlab.istio.read.virtual_service.values import full_host, integer, percentage, port
+from meshlab.istio.read.virtual_service.protobuf_values import full_host, integer, percentage, port
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where
@@ -18,8 +18,8 @@ __all__ = [
     "HttpDestination",
     "Mirror",
     "read_destination",
-    "read_destinations",
     "read_mirrors",
+    "read_weighted_destinations",
 ]
 
 DESTINATION_FIELDS = ("host", "port", "subset")
@@ -72,7 +72,7 @@ def read_destination(destination: Fields, namespace: str) -> Destination:
     return Destination(host, number, subset, where)
 
 
-def read_destinations(rule: Fields, namespace: str) -> tuple[HttpDestination, ...]:
+def read_weighted_destinations(rule: Fields, namespace: str) -> tuple[HttpDestination, ...]:
     """Read `route`, empty where it is absent.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.virtual_service.values import duration_s, http_status, integer, percentage
+from meshlab.istio.read.virtual_service.protobuf_values import duration_s, http_status, integer, percentage
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.virtual_service.values import HEADER_NAME
+from meshlab.istio.read.virtual_service.protobuf_values import HEADER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

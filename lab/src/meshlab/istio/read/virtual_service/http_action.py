@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.re2 import regex_problem
-from meshlab.istio.read.virtual_service.values import http_status, integer, port
+from meshlab.istio.read.virtual_service.protobuf_values import http_status, integer, port
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import is_label
 from meshlab.istio.read.re2 import regex_problem
-from meshlab.istio.read.virtual_service.values import HEADER_NAME, gateway_names, port, source_labels
+from meshlab.istio.read.virtual_service.protobuf_values import HEADER_NAME, gateway_names, port, source_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

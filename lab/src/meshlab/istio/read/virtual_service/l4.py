@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import domain_problem, is_address, is_subset
 from meshlab.istio.read.virtual_service.destination import DESTINATION_FIELDS, Destination, read_destination
-from meshlab.istio.read.virtual_service.values import gateway_names, integer, port, source_labels, subnets
+from meshlab.istio.read.virtual_service.protobuf_values import (
+    gateway_names,
+    integer,
+    port,
+    source_labels,
+    subnets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.virtual_service.values import boolean, duration_s, integer
+from meshlab.istio.read.virtual_service.protobuf_values import boolean, duration_s, integer
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

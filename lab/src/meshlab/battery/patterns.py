@@ -1,0 +1,161 @@
+"""Conditions on texts, as policies and routes write them: whether a text meets one, and texts that almost do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from meshlab.battery.expressions import ExpressionError, expression
+
+__all__ = ["Kind", "Pattern", "joined", "wildcard"]
+
+Kind = Literal["exact", "prefix", "suffix", "present", "regex", "template"]
+
+_ANY, _SOME = "{**}", "{*}"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A condition on a text.
+
+    Attributes:
+        kind: How the text is compared. `template` has `{*}` for one segment of a path and `{**}` for any number.
+        value: The text, the expression or the template.
+        ignore_case: Whether capital letters count as small ones.
+        segments: For a prefix, whether it ends at a slash, as in the Gateway API.
+    """
+
+    kind: Kind
+    value: str = ""
+    ignore_case: bool = False
+    segments: bool = False
+
+    def meets(self, text: str) -> bool:
+        """Return whether a text meets the condition.
+
+        Raises:
+            ExpressionError: It is an expression that cannot be taken apart.
+        """
+        value = self.value
+        if self.ignore_case and self.kind != "regex":
+            text, value = text.lower(), value.lower()
+        match self.kind:
+            case "exact":
+                return text == value
+            case "prefix":
+                if self.segments:
+                    stem = value.removesuffix("/")
+                    return text == stem or text.startswith(f"{stem}/")
+                return text.startswith(value)
+            case "suffix":
+                return text.endswith(value)
+            case "present":
+                return text != ""
+            case "regex":
+                return expression(f"(?i){value}" if self.ignore_case else value).matches(text)
+            case "template":
+                return _fits(value.split("/"), text.split("/"))
+
+    def readable(self) -> bool:
+        """Return whether the condition can be decided here at all."""
+        try:
+            self.meets("/")
+        except ExpressionError:
+            return False
+        return True
+
+    def members(self, filling: str = "1") -> tuple[str, ...]:
+        """Return texts that meet the condition, the plainest first.
+
+        Args:
+            filling: What stands for the part that may be anything.
+        """
+        match self.kind:
+            case "exact":
+                return (self.value,)
+            case "prefix":
+                if self.segments:
+                    stem = self.value.removesuffix("/")
+                    return (f"{stem}/{filling}", stem or "/")
+                return (f"{self.value}{filling}", self.value)
+            case "suffix":
+                return (f"{filling}{self.value}",)
+            case "present":
+                return (filling,)
+            case "regex":
+                return expression(self.value).samples() if self.readable() else ()
+            case "template":
+                one = self.value.replace(_ANY, filling).replace(_SOME, filling)
+                more = self.value.replace(_ANY, f"{filling}/{filling}").replace(_SOME, filling)
+                return tuple(dict.fromkeys((one, more)))
+
+    def near_misses(self, filling: str = "1") -> tuple[str, ...]:
+        """Return texts that look like members and need not be any, those that mislead most first."""
+        found: list[str] = []
+        for member in self.members(filling)[:2]:
+            found += [f"{member}x", f"x{member}", member[:-1], member.swapcase()]
+        if self.kind == "regex":
+            borders = expression(self.value).borders() if self.readable() else ()
+            found = [*self._with_excluded(), *borders, *found]
+        if self.kind == "template":
+            found = [*self._other_segments(), *found]
+        if self.kind == "prefix":
+            found.insert(0, self.value[:-1])
+        if self.kind == "suffix":
+            found.insert(0, self.value[1:])
+        return tuple(dict.fromkeys(text for text in found if text))
+
+    def _other_segments(self) -> list[str]:
+        """Return members with another segment than the usual one, and paths without what a template stands for."""
+        other = self.value.replace(_ANY, "other").replace(_SOME, "other")
+        return [other, self.value.replace(f"/{_ANY}", "").replace(_SOME, "1") or "/"]
+
+    def _with_excluded(self) -> list[str]:
+        """Return members with a character in each segment that the expression leaves out."""
+        chars = expression(self.value).excluded() if self.readable() else ()
+        return [
+            "/".join((*segments[:at], f"{segment}{char}", *segments[at + 1 :]))
+            for segments in (member.split("/") for member in self.members()[:1])
+            for at, segment in enumerate(segments)
+            if segment
+            for char in chars
+        ]
+
+
+def wildcard(value: str, *, ignore_case: bool = False) -> Pattern:
+    """Return the condition that a value of a policy is: `*` any text, `x*` and `*x` its ends, else exactly."""
+    if value == "*":
+        return Pattern("present")
+    if value.startswith("*"):
+        return Pattern("suffix", value[1:], ignore_case)
+    if value.endswith("*"):
+        return Pattern("prefix", value[:-1], ignore_case)
+    return Pattern("exact", value, ignore_case)
+
+
+def joined(prefixes: tuple[Pattern, ...], suffixes: tuple[Pattern, ...], limit: int) -> tuple[str, ...]:
+    """Return texts that meet a prefix and a suffix at once."""
+    found = [
+        text
+        for prefix in prefixes
+        for suffix in suffixes
+        if suffix.meets(text := f"{prefix.value}{suffix.value}") and prefix.meets(text)
+    ]
+    return tuple(dict.fromkeys(found))[:limit]
+
+
+def _fits(template: list[str], segments: list[str]) -> bool:
+    """Return whether a path's segments fit a template (Envoy's `uri_template`): `{*}` is never empty, `{**}` may be."""
+    for index, wanted in enumerate(template):
+        if wanted == _ANY:
+            # istiod lets nothing but text follow; what follows is compared from the end.
+            after = template[index + 1 :]
+            rest = segments[index:]
+            return len(rest) >= len(after) and (not after or _fits(after, rest[len(rest) - len(after) :]))
+        if index >= len(segments):
+            return False
+        if wanted == _SOME and not segments[index]:
+            return False
+        if wanted not in (_SOME, segments[index]):
+            return False
+    return len(template) == len(segments)

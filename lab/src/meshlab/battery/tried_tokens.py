@@ -1,0 +1,160 @@
+"""Tokens that rules ask for, tokens that almost are, and tokens with every flaw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from meshlab.battery.patterns import wildcard
+from meshlab.battery.request_values import Token, as_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from meshlab.battery.clauses import TokenDemand
+    from meshlab.istio.read.request_authentication import JwtRule
+
+__all__ = ["FLAWS", "STRANGER", "tokens"]
+
+STRANGER = "https://stranger.example"
+"""An issuer that no manifest names."""
+
+FLAWS = ("expired", "other key under the known kid")
+"""The flaws that are tried. The others of `bench.flaws` are for who tests an implementation of tokens."""
+
+_SUBJECT = "someone"
+_MOST_NAMED = 1000
+"""How many values of a list get a token of their own."""
+
+_MOST_VALUES = 12
+"""Of how many values there are tokens that almost have them."""
+
+_Claims = dict[tuple[str, ...], "str | tuple[str, ...]"]
+
+
+def tokens(demands: Iterable[TokenDemand], rules: Sequence[JwtRule]) -> tuple[Token, ...]:
+    """Return the tokens to try; the first is none.
+
+    Args:
+        demands: What clauses ask of tokens.
+        rules: All rules that verify tokens on the way, those of the first proxy first.
+    """
+    known = list(dict.fromkeys(rule.issuer for rule in rules if rule.issuer))
+    if not known:
+        return (Token(),)
+    asked = [
+        demand for demand in dict.fromkeys(demands) if demand.principals or demand.claims or demand.audiences
+    ]
+    good = [token for demand in asked for token in _good(demand, known, rules)]
+    near = [token for demand in asked for token in _near(demand, known, rules)]
+    plain = [Token(issuer, as_claims({("sub",): _SUBJECT}), _audience((), issuer, rules)) for issuer in known]
+    first = {token.issuer: token for token in reversed([*good, *plain])}
+    flawed = [each for issuer in known if issuer in first for each in _flawed(first[issuer], rules)]
+    return tuple(dict.fromkeys((Token(), *good, *plain, *near, *flawed)))
+
+
+def _good(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -> Iterator[Token]:
+    """Yield a token that meets a demand, then one for each further value that it names."""
+    claims = _claims(demand)
+    for issuer, subject in _who(demand, known)[:_MOST_NAMED]:
+        for audience in dict.fromkeys(_audiences(demand, issuer, rules)):
+            yield Token(issuer, as_claims({("sub",): subject, **claims}), audience)
+    if not (whose := _who(demand, known)):
+        return
+    issuer, subject = whose[0]
+    audience = _audience(demand.audiences, issuer, rules)
+    for path, values in demand.claims:
+        for value in values[1:_MOST_NAMED]:
+            changed: _Claims = {("sub",): subject, **claims, path: wildcard(value).members()[0]}
+            yield Token(issuer, as_claims(changed), audience)
+
+
+def _near(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -> Iterator[Token]:
+    """Yield tokens that differ in one part from one that meets a demand."""
+    if not (whose := _who(demand, known)):
+        return
+    claims = _claims(demand)
+    for issuer, subject in whose[:_MOST_VALUES]:
+        audience = _audience(demand.audiences, issuer, rules)
+        good: _Claims = {("sub",): subject, **claims}
+        for other in (f"{subject}x", f"x{subject}", subject[:-1] or "x"):
+            yield Token(issuer, as_claims({**good, ("sub",): other}), audience, note="another subject")
+        for path, values in demand.claims:
+            name = "/".join(path)
+            misses = wildcard(values[0]).near_misses()[:4]
+            others = (wildcard(value).near_misses()[:1] for value in values[1:_MOST_VALUES])
+            for near in dict.fromkeys((*misses, *(each for found in others for each in found))):
+                yield Token(issuer, as_claims({**good, path: near}), audience, note=f"another {name}")
+            without = {key: value for key, value in good.items() if key != path}
+            yield Token(issuer, as_claims(without), audience, note=f"no {name}")
+            member = wildcard(values[0]).members()[0]
+            both = as_claims({**good, path: (member, "other")})
+            yield Token(issuer, both, audience, note=f"{name} is a list")
+        for value in demand.audiences[:_MOST_VALUES]:
+            for other in wildcard(value).near_misses()[:2]:
+                yield Token(issuer, as_claims(good), other, note="another audience")
+        for rule in rules:
+            for other in rule.audiences if rule.issuer == issuer else ():
+                if other != audience:
+                    yield Token(issuer, as_claims(good), other, note=f"audience {other}")
+        for another in known:
+            if another != issuer:
+                audience = _audience(demand.audiences, another, rules)
+                yield Token(another, as_claims(good), audience, note="another issuer")
+
+
+def _flawed(good: Token, rules: Sequence[JwtRule]) -> Iterator[Token]:
+    """Yield a good token with each flaw, and in each other place where a rule looks for it."""
+    for flaw in FLAWS:
+        note = "expired" if flaw == "expired" else "not signed by its issuer"
+        yield replace(good, flaw=flaw, note=note)
+    own = [rule for rule in rules if rule.issuer == good.issuer]
+    if any(rule.audiences for rule in own):
+        yield replace(good, audience="another-service", note="wrong audience")
+        yield replace(good, audience="", note="no audience")
+    yield replace(good, issuer=STRANGER, note="unknown issuer")
+    for rule in own:
+        for name, prefix in rule.from_headers:
+            yield replace(good, name=name.lower(), prefix=prefix, note=f"in the header {name}")
+        for name in rule.from_params:
+            yield replace(good, placement="query", name=name, note=f"in the parameter {name}")
+        for name in rule.from_cookies:
+            yield replace(good, placement="cookie", name=name, note=f"in the cookie {name}")
+    yield replace(good, placement="query", name="access_token", note="in the parameter access_token")
+
+
+def _who(demand: TokenDemand, known: Sequence[str]) -> list[tuple[str, str]]:
+    """Return issuers and subjects that meet a demand."""
+    found: list[tuple[str, str]] = []
+    for value in demand.principals:
+        issuer, slash, subject = value.rpartition("/")
+        if not slash or value.startswith("*"):
+            # Without a slash, or behind a star, the issuer is one of those that tokens can have.
+            end = subject if slash else value.strip("*")
+            whole = value if value.endswith("*") and not slash else ""
+            fitting = [each for each in known if not whole or each.startswith(whole[:-1])]
+            found += [(each, end.strip("*") or _SUBJECT) for each in fitting]
+        else:
+            found.append((issuer, f"{subject[:-1]}1" if subject.endswith("*") else subject))
+    if not demand.principals:
+        found += [(issuer, _SUBJECT) for issuer in known]
+    return [pair for pair in dict.fromkeys(found) if all(pair)]
+
+
+def _claims(demand: TokenDemand) -> _Claims:
+    """Return claims with the first value that each condition names."""
+    return {path: wildcard(values[0]).members()[0] for path, values in demand.claims if values}
+
+
+def _audiences(demand: TokenDemand, issuer: str, rules: Sequence[JwtRule]) -> Iterator[str]:
+    yield _audience(demand.audiences, issuer, rules)
+    for value in demand.audiences[:_MOST_NAMED]:
+        yield wildcard(value).members()[0]
+
+
+def _audience(asked: Sequence[str], issuer: str, rules: Sequence[JwtRule]) -> str:
+    """Return an audience that a rule asks for, and that as many proxies as possible take; empty for none."""
+    taken = [rule.audiences for rule in rules if rule.issuer == issuer and rule.audiences]
+    candidates = [wildcard(value).members()[0] for value in asked]
+    candidates = candidates or [name for names in taken for name in names]
+    return max(candidates, key=lambda name: sum(name in names for names in taken), default="")
