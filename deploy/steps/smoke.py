@@ -286,7 +286,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Publishes one event with an id of its own and waits until its row or its dead letter is there. "
         "The default event names a user that no service knows, so it becomes a dead letter with the reason "
         f"{EXPECTED_REASON}; any other reason is a failure.",
-        epilog="The roles that it needs: docs/pipeline.md",
+        epilog="The roles that it needs: docs/cloud-build.md",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the commands, shell-quoted; run nothing"

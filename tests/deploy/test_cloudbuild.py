@@ -27,7 +27,7 @@ TEXT = (ROOT / "cloudbuild.yaml").read_text()
 BUILD: dict[str, Any] = yaml.safe_load(TEXT)
 STEPS: list[dict[str, Any]] = BUILD["steps"]
 BY_ID = {step["id"]: step for step in STEPS}
-PAGE = (ROOT / "docs" / "pipeline.md").read_text()
+PAGE = (ROOT / "docs" / "cloud-build.md").read_text()
 PYTHON_OF_GCLOUD = "/usr/lib/google-cloud-sdk/platform/bundledpythonunix/bin/python3"
 
 # The Build resource, as far as a config file may set it. A list is a list of what it holds, a set is an enum, and a

@@ -90,7 +90,7 @@ def test_every_step_of_cloud_build_stands_on_its_page_in_order() -> None:
     import yaml
 
     steps = [step["id"] for step in yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["steps"]]
-    page = (ROOT / "docs" / "pipeline.md").read_text()
+    page = (ROOT / "docs" / "cloud-build.md").read_text()
     table = page.partition("| Step | Runs | After |")[2].partition("\n\n")[0]
     rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     assert sorted(name for row in rows for name in re.findall(r"`([^`]+)`", row)) == sorted(steps)

@@ -93,7 +93,7 @@ def test_the_page_has_the_matrix(matrix: dict[Grant, str]) -> None:
 
 
 def test_the_page_of_the_pipeline_has_the_roles_that_terraform_grants_it(matrix: dict[Grant, str]) -> None:
-    text = (ROOT / "docs/pipeline.md").read_text().partition("<!-- pipeline account -->")[2]
+    text = (ROOT / "docs/cloud-build.md").read_text().partition("<!-- pipeline account -->")[2]
     shown = re.findall(r"^\| `(roles/[\w.]+)` ", text.partition("<!-- end of the table -->")[0], re.MULTILINE)
     assert sorted(shown) == sorted({grant.role for grant in matrix if grant.member == "`pipeline`"})
 
