@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from deploy.steps.verify.kinds import KINDS  # noqa: E402
+from deploy.steps.verify.known_findings import KINDS  # noqa: E402
 
 PAGE = ROOT / "docs" / "verify.md"
 _TABLES = re.compile(r"(?P<begin><!-- findings -->\n).*?(?P<end><!-- end of the findings -->)", re.DOTALL)

@@ -11,8 +11,8 @@ import pytest
 from enrichment.commands import sql
 
 from deploy.steps.cloud.answers import Answer, Outcome, checked
-from deploy.steps.verify.findings import Severity
-from deploy.steps.verify.kinds import KINDS
+from deploy.steps.verify.finding import Severity
+from deploy.steps.verify.known_findings import KINDS
 from tests.deploy import verified
 from tests.deploy.recorded import make
 

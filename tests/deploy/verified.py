@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deploy.steps.cloud.answers import Question
-    from deploy.steps.verify.findings import Finding
+    from deploy.steps.verify.finding import Finding
 
 RECORDED = Path(__file__).parent / "recorded"
 BASE = RECORDED / "base"

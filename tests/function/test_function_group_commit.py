@@ -11,8 +11,8 @@ import pytest
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
-from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, RefusedError, Sharing, StoppedError
 from enrichment.sink.group_commit import MAX_WRITE_S, GroupCommit
+from enrichment.sink.when_to_write import MAX_RESENDS, MAX_WRITES, RefusedError, Sharing, StoppedError
 
 # One write at a time, whatever it writes: the rule under load, with few rows to count.
 ONE_AT_A_TIME = Sharing(few_rows=0, many_rows=1_000)

@@ -10,7 +10,8 @@ import meshpass
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
-from enrichment.sink.decisions import (
+from enrichment.sink.group_commit import GroupCommit
+from enrichment.sink.when_to_write import (
     FIRST_DELAY_S,
     MAX_DELAY_S,
     MAX_RESENDS,
@@ -24,7 +25,6 @@ from enrichment.sink.decisions import (
     may_resend,
     may_write,
 )
-from enrichment.sink.group_commit import GroupCommit
 from hypothesis import given
 from hypothesis import strategies as st
 

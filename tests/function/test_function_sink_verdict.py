@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from enrichment.errors import POLICY, BadEventError, Disposition, FaultError, TransientError
 from enrichment.errors.external import INSERT_ERRORS, INSERT_MESSAGES
-from enrichment.sink.decisions import StoppedError
 from enrichment.sink.verdict import verdicts
+from enrichment.sink.when_to_write import StoppedError
 
 
 def entry(index: int, *reasons: str) -> dict[str, Any]:

@@ -49,7 +49,9 @@ class Stated:
 FUNCTION, SDK, WORKER = "function/README.md", "sdk/README.md", "docs/pull-worker.md"
 STATED = [
     Stated(
-        "docs/architecture.md", r"or because (\d+) rows wait", "enrichment.sink.decisions:SHARING.many_rows"
+        "docs/architecture.md",
+        r"or because (\d+) rows wait",
+        "enrichment.sink.when_to_write:SHARING.many_rows",
     ),
     Stated("docs/architecture.md", r"tried again, (\w+) attempts in all", "meshpass:RetryPolicy.attempts"),
     Stated("docs/architecture.md", r"with (\w+) in hand, so an outage", "meshpass:RetryPolicy.budget_burst"),
@@ -101,7 +103,7 @@ STATED = [
     Stated(
         FUNCTION,
         r"next to nothing under way, or (\d+) rows waiting",
-        "enrichment.sink.decisions:SHARING.many_rows",
+        "enrichment.sink.when_to_write:SHARING.many_rows",
     ),
     Stated(
         FUNCTION,

@@ -18,7 +18,7 @@ from .. import RefusalError
 from ..cloud import actions, iam_policies, questions
 from ..cloud.actions import Changes, required
 from ..rollout.function import ENRICH, LOOKUP
-from ..verify.findings import printable
+from ..verify.finding import printable
 from . import conditions, members
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ..cloud import fields, questions
 from ..cloud.answers import Outcome, Question
 from ..rollout import function
 from ..verify.checks.environment import PLATFORM, variables
-from ..verify.findings import printable
+from ..verify.finding import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import RefusalError
 from ..cloud import fields, names
-from ..verify.findings import printable
+from ..verify.finding import printable
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..cloud import fields, questions
 from ..cloud.answers import Outcome
 from ..rollout import function
-from .findings import Finding
-from .kinds import KINDS
+from .finding import Finding
+from .known_findings import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

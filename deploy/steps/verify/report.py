@@ -8,12 +8,12 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
-from .findings import Severity, printable
+from .finding import Severity, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .findings import Finding
+    from .finding import Finding
 
 _COLORS = {
     Severity.UNSAFE: "1;31",

@@ -18,7 +18,7 @@ from enrichment.errors.outcome import (
     copy_error,
     release_frames,
 )
-from enrichment.errors.policy import DEAD_LETTER_REASONS, POLICY, Rule, failure
+from enrichment.errors.reasons import DEAD_LETTER_REASONS, POLICY, Rule, failure
 
 __all__ = [
     "DEAD_LETTER_REASONS",

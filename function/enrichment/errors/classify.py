@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import meshpass
 
 from enrichment.errors.outcome import Disposition, EnrichmentError, FaultError, Stage, TransientError
-from enrichment.errors.policy import POLICY, failure
+from enrichment.errors.reasons import POLICY, failure
 from enrichment.settings.lookup_rules import OnMiss
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from google.cloud.bigquery import DEFAULT_RETRY
 
 from enrichment.errors import Stage, of_google_error
 from enrichment.row import Row
-from enrichment.sink.decisions import MAX_WRITES, RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, FIRST_DELAY_S, MAX_DELAY_S, refused
 from enrichment.sink.insert_all_response import InsertErrors, Refusal
+from enrichment.sink.when_to_write import MAX_WRITES, RefusedError
 
 
 class GoogleClient:

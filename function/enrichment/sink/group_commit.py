@@ -27,7 +27,8 @@ from enrichment.errors import (
 )
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
-from enrichment.sink.decisions import (
+from enrichment.sink.waiting import Entry, Waiter, WaitingLine, still_awaited
+from enrichment.sink.when_to_write import (
     SHARING,
     Partition,
     RefusedError,
@@ -39,7 +40,6 @@ from enrichment.sink.decisions import (
     may_write,
     partition,
 )
-from enrichment.sink.waiting import Entry, Waiter, WaitingLine, still_awaited
 from enrichment.telemetry.counters import Count, uncounted
 
 MAX_WRITE_S = 10.0

@@ -25,8 +25,8 @@ from enrichment.errors import (
     release_frames,
 )
 from enrichment.row import Row
-from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all_response import InsertErrors, Refusal, read_answer
+from enrichment.sink.when_to_write import RefusedError
 
 if TYPE_CHECKING:
     import ssl

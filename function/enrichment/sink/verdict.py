@@ -12,7 +12,7 @@ from enrichment.errors.external import (
     OTHER_INSERT_ERROR,
     ROW_ERRORS,
 )
-from enrichment.sink.decisions import StoppedError
+from enrichment.sink.when_to_write import StoppedError
 
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_]{1,64}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..findings import in_order
+from ..finding import in_order
 from . import (
     access,
     accounts,
@@ -23,7 +23,7 @@ from . import (
 
 if TYPE_CHECKING:
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 _MODULES = (
     reading,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ...cloud.iam_policies import Grant
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 INVOKER = "roles/run.invoker"
 INVOKING = (INVOKER, "roles/run.servicesInvoker")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 # Roles with which a member gets tokens of the account. roles/iam.serviceAccountUser is not among them: the one who
 # deploys needs it, and it mints no token by itself.

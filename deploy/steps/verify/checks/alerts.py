@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 
 def check(deployment: Deployment) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 RETENTION_S = 7 * 24 * 3600
 """How long the subscription keeps an event: the longest without extra cost, and more than all attempts take."""

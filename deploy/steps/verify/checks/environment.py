@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ...rollout.function import EntryPoint
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 # Set by Cloud Functions itself.
 # https://cloud.google.com/functions/docs/configuring/env-var#runtime_environment_variables_set_automatically

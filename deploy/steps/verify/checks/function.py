@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ...rollout.function import EntryPoint
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 INGRESS = {
     "internal-only": "ALLOW_INTERNAL_ONLY",

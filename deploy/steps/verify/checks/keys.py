@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...cloud import fields, names, questions
 from ..deployment import finding
-from ..findings import listed
+from ..finding import listed
 from . import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 _NOTE = "meshpass-key-"
 _ENDED = frozenset({"retired", "revoked"})

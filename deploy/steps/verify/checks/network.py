@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 _OVERLAYS = {"google-id-token": "keyless", "signed-jwt": "example"}
 """The shipped overlay, by MESH_AUTH."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ...cloud.answers import Answer, Question
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 _KINDS = {
     Outcome.DENIED: "permission-denied",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...rollout.function import EntryPoint
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 _RUN = "run.googleapis.com"
 _INGRESS = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 
 def check(deployment: Deployment) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..deployment import Deployment
-    from ..findings import Finding
+    from ..finding import Finding
 
 LAST_STOPS = ("dead-letter", "undelivered")
 """Topics in which events end."""

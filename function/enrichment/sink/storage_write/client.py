@@ -14,7 +14,6 @@ from meshpass._address import parse_origin, plaintext_problem
 from enrichment.errors import Stage, failure, of_unexpected_error, release_frames
 from enrichment.row import Row
 from enrichment.settings.model import Column, TableField, WriteStreamKind
-from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S, AccessTokens, retry_delays_s
 from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.connection import Metadata, unary
@@ -22,6 +21,7 @@ from enrichment.sink.storage_write.messages import GetWriteStreamRequest, Messag
 from enrichment.sink.storage_write.responses import AppendResponse, Step, refused, step_after
 from enrichment.sink.storage_write.schema import RowSchema, RowValueError
 from enrichment.sink.storage_write.streams import CommittedStream, DefaultStream, Stream, Transport
+from enrichment.sink.when_to_write import RefusedError
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.access_token import AccessToken

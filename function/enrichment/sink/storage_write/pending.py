@@ -6,7 +6,6 @@ import meshpass
 
 from enrichment.errors import failure
 from enrichment.row import Row
-from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, AccessTokens, retry_delays_s
 from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.client import Columns, StorageWriteClient, path_of
@@ -19,6 +18,7 @@ from enrichment.sink.storage_write.messages import (
 )
 from enrichment.sink.storage_write.responses import LOST, AppendResponse, Step, step_after, storage_code
 from enrichment.sink.storage_write.streams import PendingStream
+from enrichment.sink.when_to_write import RefusedError
 
 
 class PendingRows(StorageWriteClient):

@@ -21,7 +21,6 @@ from enrichment.errors.external import (
     RETRIED_GRPC_CODES,
     AppendError,
 )
-from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.messages import (
     ROW_ERROR_CODES,
@@ -31,6 +30,7 @@ from enrichment.sink.storage_write.messages import (
     Message,
     StorageError,
 )
+from enrichment.sink.when_to_write import RefusedError
 
 _ERROR_INFO = "/google.rpc.ErrorInfo"
 _STORAGE_ERROR = "/google.cloud.bigquery.storage.v1.StorageError"

@@ -1,4 +1,4 @@
-"""Every kind of finding: its id, its weight, why it matters and what to do. The words are in ``kinds.toml``."""
+"""Every kind of finding: its id, its weight, why it matters and what to do. The words are in ``findings.toml``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .findings import Kind, Severity
+from .finding import Kind, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FILE = Path(__file__).with_name("kinds.toml")
+_FILE = Path(__file__).with_name("findings.toml")
 
 
 def _read() -> dict[str, Kind]:
