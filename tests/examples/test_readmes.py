@@ -34,7 +34,7 @@ def test_there_are_the_eight_examples_and_each_has_the_same_parts() -> None:
 @pytest.mark.parametrize("page", ["examples/README.md", "docs/examples.md"])
 def test_every_example_is_in_the_table(page: str) -> None:
     linked = {(ROOT / page).parent.joinpath(target.partition("#")[0]).resolve() for target in links(page)}
-    folders = [folder for folder in EXAMPLES.iterdir() if folder.is_dir()]
+    folders = [folder for folder in EXAMPLES.iterdir() if folder.is_dir() and folder.name != "__pycache__"]
     missing = [
         folder.name
         for folder in folders

@@ -33,7 +33,7 @@ def test_words_choose_objects_fields_and_files() -> None:
 def test_words_that_choose_nothing_are_an_error_that_says_what_there_is() -> None:
     with pytest.raises(
         SelectionError,
-        match=r"-k .elsewhere. selects none of the \d+ mutants; use words of an object, such as Author",
+        match=r"-k .elsewhere. selects none of the \d+ mutants; use words of an object, such as Gateway edge/door",
     ):
         choose(MUTANTS, Wanted(expression="elsewhere"))
 
