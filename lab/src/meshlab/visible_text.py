@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["json_text", "one_line", "visible", "without_tokens"]
+__all__ = ["JWT", "json_text", "one_line", "visible", "without_tokens"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
+JWT = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
+"""What looks like a token."""
 # The query parameter in which Istio looks for a token unless a rule names others.
 _TOKEN_PARAMETER = re.compile(r"([?&]access_token=)[^&#\s]*", re.IGNORECASE)
 
@@ -58,4 +59,4 @@ def _visible_character(character: str) -> str:
 
 def without_tokens(text: str) -> str:
     """Return a text in which `<token>` stands for each JWT, and for the value of the parameter `access_token`."""
-    return _TOKEN_PARAMETER.sub(r"\1<token>", _TOKEN.sub("<token>", text))
+    return _TOKEN_PARAMETER.sub(r"\1<token>", JWT.sub("<token>", text))

@@ -138,6 +138,13 @@ def test_no_token_is_in_the_document() -> None:
     assert "&lt;token&gt;" in page
 
 
+def test_a_token_that_is_no_jwt_is_not_shown_in_the_query_of_a_request() -> None:
+    leaking = case("opaque", request="GET https://shop.example/?a=1&access_token=opaque-secret&b=2")
+    page = document(report_of_run(run_of(leaking), graph=graph()))
+    assert "opaque-secret" not in page
+    assert "access_token=&lt;token&gt;&amp;b=2" in page
+
+
 def test_the_policy_allows_the_one_style_sheet_and_the_one_script_of_the_page_alone() -> None:
     page = document(shop_report())
     found = Reader(page)

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import MARK_HEADER
+from meshlab.visible_text import JWT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +44,6 @@ _OF_ONE_REQUEST = frozenset(
 _OF_ONE_REQUEST_PREFIXES = ("x-b3-",)
 _CLIENT_CERTIFICATE = "x-forwarded-client-cert"
 
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 _CERTIFICATE = re.compile(r"\b(Hash|Cert|Chain)=(?:\"[^\"]*\"|[^;,]*)")
 _LOOPBACK = re.compile(r"\b127(?:\.\d{1,3}){3}(?::\d+)?\b|\[::1\](?::\d+)?")
@@ -84,7 +84,7 @@ def without_own_values(text: str, secrets: Sequence[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "<token>")
-    text = _TOKEN.sub("<token>", text)
+    text = JWT.sub("<token>", text)
     if _PAYLOAD.fullmatch(text) and (claims := _claims(text)):
         return claims
     if _SECONDS.fullmatch(text):

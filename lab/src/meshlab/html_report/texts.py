@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import re
 
-from meshlab.visible_text import visible
+from meshlab.visible_text import visible, without_tokens
 
 __all__ = ["embedded_json", "shortened", "shown"]
 
-# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
 # `<` could begin `</script>` or `<!--`, and `&` an entity in a document that is read as XML.
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"}
 
@@ -25,7 +23,7 @@ def shown(text: str) -> str:
     Args:
         text: Any number of lines.
     """
-    return _TOKEN.sub("<token>", visible(text))
+    return without_tokens(visible(text))
 
 
 def shortened(text: str, length: int) -> str:

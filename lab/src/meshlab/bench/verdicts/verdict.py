@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from meshlab.visible_text import without_tokens
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
 
-# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
 # A comma that no quotes surround: a quoted subject holds commas of its own.
 _COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
@@ -152,7 +152,7 @@ class Mismatch:
 
     def __str__(self) -> str:
         """Return `status: expected 200, got 403 by …`, without any token."""
-        return _TOKEN.sub("<token>", f"{self.part}: expected {self.expected}, got {self.got}")
+        return without_tokens(f"{self.part}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(frozen=True)
