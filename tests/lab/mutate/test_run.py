@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file import CaseFileError, parse_case_file
-from meshlab.mutate.results import Result
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
 from tests.lab.kube import app
@@ -17,7 +14,7 @@ from tests.lab.mutate.shop import CASES, cases, mutant, shop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.results import Result
 
 
 @pytest.fixture(scope="module")
@@ -125,55 +122,3 @@ def test_cases_that_fail_before_anything_is_changed_end_the_run() -> None:
 def test_a_case_file_that_names_what_the_mesh_does_not_have_is_refused() -> None:
     with pytest.raises(CaseFileError, match="no gateway edge/gate"):
         check_names(shop(), cases(CASES.replace("edge/door", "edge/gate")))
-
-
-def test_two_meshes_beside_each_other_find_what_one_finds_in_the_same_order(run: MutationRun) -> None:
-    mutants = [one for one in run.mutants() if one.kind == "AuthorizationPolicy"]
-    alone = [(str(each.mutant), each.state) for each in run.run(mutants)]
-    with mutation_run(run.objects, cases(), find=True, lanes=2) as two:
-        assert [(str(each.mutant), each.state) for each in two.run(mutants)] == alone
-        assert two.cases == run.cases
-        assert set(two.not_covered) == set(run.not_covered)
-
-
-class _Lane:
-    """A lane that catches all mutants at once. The one with the given number does not start."""
-
-    failing = 0
-    started = 0
-
-    def __init__(self, *_: object, **__: object) -> None:
-        type(self).started += 1
-        if self.started == self.failing:
-            raise CasesFailError([])
-        self.failed_once: tuple[str, ...] = ()
-
-    def run(self, mutants: Iterator[Mutant]) -> Iterator[Result]:
-        return (Result(each, "caught") for each in mutants)
-
-
-@pytest.fixture
-def lane(monkeypatch: pytest.MonkeyPatch) -> type[_Lane]:
-    monkeypatch.setattr("meshlab.mutate.run.Lane", _Lane)
-    monkeypatch.setattr(_Lane, "started", 0)
-    return _Lane
-
-
-def test_a_run_that_is_left_early_takes_no_more_mutants(lane: type[_Lane]) -> None:
-    run = MutationRun(shop(), [], lanes=3)
-    taken: list[Mutant] = []
-    mutants = run.mutants()[:1] * 1_000_000
-    with closing(run.run(mutants)) as results:
-        taken += [next(results).mutant for _ in range(3)]
-    assert taken == mutants[:3]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
-    assert lane.started > 1
-
-
-def test_a_mesh_that_does_not_start_beside_the_others_ends_the_run(
-    lane: type[_Lane], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lane, "failing", 2)
-    run = MutationRun(shop(), [], lanes=2)
-    with pytest.raises(CasesFailError):
-        list(run.run(run.mutants()[:1] * 1_000_000))

@@ -15,13 +15,16 @@ from meshlab.cli._output import say
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshlab.bench.case import CaseFile
     from meshlab.mutate.changed_objects import Objects
-    from meshlab.mutate.chosen_mutants import Wanted
+    from meshlab.mutate.chosen_mutants import Chosen, Wanted
     from meshlab.mutate.mutated import Mutated
-    from meshlab.mutate.run import CasesFailError
+    from meshlab.mutate.processes import MutationProcesses
+    from meshlab.mutate.progress import MutationProgress
+    from meshlab.mutate.results import Result
+    from meshlab.mutate.run import CasesFailError, MutationRun
 
 __all__ = ["EXIT_CODES", "mutate"]
 
@@ -29,8 +32,10 @@ EXIT_CODES = """Exit codes: 0 no mutant survived · 1 a mutant survived, or a ca
 2 wrong input · 3 a case is not judged before anything is changed · 4 the bench failed."""
 
 
-_MANY_MUTANTS = 80
-"""A second mesh takes as long to start as some dozens of mutants to be asked."""
+_MUTANTS_A_PROCESS = 40
+"""A further mesh takes as long to start as some dozens of mutants take to be asked."""
+_MOST_PROCESSES = 4
+"""Each process runs every proxy of the mesh, and the system has a limit for what proxies watch."""
 
 
 def mutate(
@@ -140,29 +145,39 @@ def _refused(error: "CasesFailError", *, as_json: bool) -> Exit:
 
 def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted") -> "Mutated":
     from meshlab.mutate.chosen_mutants import choose
-    from meshlab.mutate.mutated import Mutated
+    from meshlab.mutate.processes import mutation_processes
     from meshlab.mutate.progress import MutationProgress
     from meshlab.mutate.run import check_names, mutation_run
 
     chosen = choose(objects.mutants(), wanted)
     check_names(objects, case_files)
-    results = []
+    processes = min(os.cpu_count() or 1, _MOST_PROCESSES, len(chosen.mutants) // _MUTANTS_A_PROCESS)
     with MutationProgress(sys.stderr) as bar:
         bar.starting(sum(len(file.cases) for file in case_files))
-        lanes = _lanes(len(chosen.mutants))
-        with mutation_run(objects, case_files, find=True, lanes=lanes) as run:
-            began = time.monotonic()
-            bar.began(len(chosen.mutants))
-            for result in run.run(chosen.mutants):
-                bar.happened(result)
-                results.append(result)
-            passed = time.monotonic() - began
-            return Mutated(results, chosen, run.cases, passed, run.not_covered)
+        if processes > 1:
+            with mutation_processes(
+                objects, case_files, chosen.mutants, find=True, processes=processes
+            ) as several:
+                return _asked(bar, chosen, several, several.results())
+        with mutation_run(objects, case_files, find=True) as run:
+            return _asked(bar, chosen, run, run.run(chosen.mutants))
 
 
-def _lanes(mutants: int) -> int:
-    """Return how many meshes shall run beside each other: a second one pays where many mutants and a processor wait."""
-    return 2 if mutants >= _MANY_MUTANTS and (os.cpu_count() or 1) > 1 else 1
+def _asked(
+    bar: "MutationProgress",
+    chosen: "Chosen",
+    run: "MutationRun | MutationProcesses",
+    asked: "Iterable[Result]",
+) -> "Mutated":
+    from meshlab.mutate.mutated import Mutated
+
+    began = time.monotonic()
+    bar.began(len(chosen.mutants))
+    results = []
+    for result in asked:
+        bar.happened(result)
+        results.append(result)
+    return Mutated(results, chosen, run.cases, time.monotonic() - began, run.not_covered)
 
 
 def _write(mutated: "Mutated", file: Path) -> None:

@@ -36,6 +36,9 @@ class _Removed:
     def __repr__(self) -> str:
         return "REMOVED"
 
+    def __reduce__(self) -> str:
+        return "REMOVED"  # in another process, too, it is the one below
+
 
 REMOVED: Final = _Removed()
 """The value of an edit that takes a field, or an entry of a list, away."""

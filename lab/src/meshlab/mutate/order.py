@@ -49,12 +49,12 @@ class Order:
         self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
         self._here: dict[object, Counter[str]] = defaultdict(Counter)
 
-    def caught(self, mutant: Mutant, case: Case) -> None:
-        """Note that a case caught a mutant."""
+    def caught(self, mutant: Mutant, name: str) -> None:
+        """Note that the case with this name caught a mutant."""
         alike = likeness(mutant)
-        self._roles[alike][_role(case.name)] += 1
-        self._kinds[alike][_general(case.name)] += 1
-        self._here[_field(mutant)][case.name] += 1
+        self._roles[alike][_role(name)] += 1
+        self._kinds[alike][_general(name)] += 1
+        self._here[_field(mutant)][name] += 1
 
     def of(
         self, mutant: Mutant, cases: Sequence[Case], refused: Callable[[Case], bool] = lambda _case: False
