@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from contextlib import closing
@@ -62,13 +63,21 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence() -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_a_run_that_is_left_early_ends_its_processes() -> None:
+def test_a_run_that_is_left_early_ends_its_processes(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MESHLAB_LOG", "processes=debug")
     objects = shop()
     mutants = list(objects.mutants()) * 100
     with mutation_processes(objects, cases(), mutants, processes=2) as run, closing(run.results()) as results:
         taken = [next(results).mutant for _ in range(3)]
     assert taken == mutants[:3]
     assert multiprocessing.active_children() == []
+    log = capfd.readouterr().err
+    started, stopped = (
+        re.findall(rf"supervisor: {did} .*process (\d+)", log) for did in ("started", "stopped")
+    )
+    assert sorted(started) == sorted(stopped) != []
 
 
 def test_a_value_that_is_removed_is_the_same_in_another_process() -> None:

@@ -7,6 +7,7 @@ which mutant, so that each learns from all. A process that loses its parent ends
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import signal
 import traceback
@@ -16,6 +17,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+from meshlab import debug_log
 from meshlab.bench.protocol import BenchError
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
@@ -231,6 +233,8 @@ class _Worker:
 
 def _work(connection: Connection[_Message, _Next], job: _Job) -> None:
     """Ask mutants in a mesh of this process as long as the parent has some."""
+    if wanted := os.environ.get(debug_log.VARIABLE):
+        debug_log.enable(wanted)
     # Without its parent there is nothing to say to anything.
     with contextlib.suppress(EOFError, ConnectionError):
         try:
