@@ -19,8 +19,6 @@ from urllib.error import HTTPError
 from urllib.parse import unquote
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
@@ -28,6 +26,7 @@ from meshlab.cloud.bigquery import running_both as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
 from meshlab.processes.ports import free_ports
+from meshpass.testing import ThrowawayKey
 
 from tests.shipped_table import shipped_table
 
@@ -171,11 +170,7 @@ def topic() -> Iterator[Topic]:
 @pytest.fixture(scope="session")
 def settings(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The function's settings, without the fakes' addresses."""
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    key_file = tmp_path_factory.mktemp("key") / "signing-key.pem"
-    key_file.write_bytes(key)
+    key_file = ThrowawayKey().write(tmp_path_factory.mktemp("key") / "signing-key.pem")
     return {
         "GKE_GATEWAY_URL": f"http://{gateway.address}",
         "GKE_GATEWAY_HOST": "user-profile.internal",
