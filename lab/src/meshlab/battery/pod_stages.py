@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Clause, Stage
 from meshlab.battery.entry import peers_watched, tokens_watched
-from meshlab.battery.here import Here
 from meshlab.battery.policy_clauses import clauses_of
+from meshlab.battery.policy_proxy import PolicyProxy
 from meshlab.istio.model.mtls import mtls_mode
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ class PodStages:
         if not workload.injected:
             return Stage(name, str(workload.ref), swept=arrival.swept)
         rules = self.token_rules(workload)
-        allow, deny = self.policies(workload, self.here(port, rules, arrival))
+        allow, deny = self.policies(workload, self.proxy(port, rules, arrival))
         watched = [*peers_watched(arrival.peer), *(tokens_watched(rules) if arrival.http else ())]
         return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), arrival.swept, rules)
 
-    def here(self, port: int, rules: tuple[JwtRule, ...], arrival: Arrival) -> Here:
+    def proxy(self, port: int, rules: tuple[JwtRule, ...], arrival: Arrival) -> PolicyProxy:
         """Return a proxy as its policies see it."""
         forwarded = arrival.forwarded
-        return Here(
+        return PolicyProxy(
             port,
             arrival.http,
             self._domains,
@@ -84,7 +84,7 @@ class PodStages:
         )
 
     def policies(
-        self, workload: Workload, here: Here
+        self, workload: Workload, proxy: PolicyProxy
     ) -> tuple[tuple[Clause, ...] | None, tuple[Clause, ...]]:
         """Return the clauses of ALLOW rules, `None` where no ALLOW policy applies, and those of all other rules."""
         allow: list[Clause] | None = None
@@ -93,9 +93,9 @@ class PodStages:
             if policy.dry_run or policy.action == "AUDIT":
                 continue
             if policy.action == "ALLOW":
-                allow = [*(allow or []), *clauses_of(policy, here)]
+                allow = [*(allow or []), *clauses_of(policy, proxy)]
             else:
-                deny += clauses_of(policy, here)
+                deny += clauses_of(policy, proxy)
         if allow is not None:
             allow.sort(key=lambda clause: not clause.open)
         return None if allow is None else tuple(allow), tuple(deny)

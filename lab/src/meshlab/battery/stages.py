@@ -99,7 +99,7 @@ class Stages:
         name = f"{workload.ref}:{port}"
         rules = self.token_rules(workload)
         target = self._mesh.target_port(workload, port)
-        allow, deny = self._pods.policies(workload, self._pods.here(target, rules, arrival))
+        allow, deny = self._pods.policies(workload, self._pods.proxy(target, rules, arrival))
 
         onward = Arrival(
             arrival.http,
