@@ -11,8 +11,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from enrichment_beam import engine
 from enrichment_beam.messages import PubsubMessage
 from enrichment_beam.settings import WorkerSettings
@@ -23,6 +21,7 @@ from google.pubsub_v1 import PubsubMessage as PubsubMessageType
 from meshlab.cloud.bigquery import running_both as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
+from meshpass.testing import ThrowawayKey
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "meshpass-lab"
@@ -207,13 +206,7 @@ def table(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Table]:
 
 @pytest.fixture(scope="session")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("key") / "signing-key.pem"
-    path.write_bytes(
-        ec.generate_private_key(ec.SECP256R1()).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return path
+    return ThrowawayKey().write(tmp_path_factory.mktemp("key") / "signing-key.pem")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 import pytest
+from meshlab.processes.ports import free_ports
 
 from deploy.steps.rollout import function
 from tests.deploy.harness import CONTRACT
@@ -40,19 +41,12 @@ def framework(
     )
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def served(
     app: Path, variables: dict[str, str], entry: function.EntryPoint = function.ENRICH
 ) -> Iterator[str]:
     """The function behind functions-framework, once it answers; its address."""
-    port = free_port()
+    port = next(free_ports())
     process = framework(app, variables, port, entry)
     try:
         deadline = time.monotonic() + STARTED_WITHIN_S

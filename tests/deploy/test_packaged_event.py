@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from meshpass.testing import ThrowawayKey
 
 from tests.deploy.alone import environment, served
 from tests.shipped_table import shipped_table
@@ -48,7 +47,7 @@ def stand_in(name: str) -> Iterator[str]:
 class Gateway(BaseHTTPRequestHandler):
     """A gateway that knows one user and lets in who asks for the right host with a token."""
 
-    public_key: ec.EllipticCurvePublicKey
+    public_key: jwt.PyJWK
 
     def do_GET(self) -> None:
         scheme, _, token = self.headers["authorization"].partition(" ")
@@ -80,8 +79,8 @@ class Gateway(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def gateway(public_key: ec.EllipticCurvePublicKey) -> Iterator[str]:
-    handler = type("KnowingGateway", (Gateway,), {"public_key": public_key})
+def gateway(key: ThrowawayKey) -> Iterator[str]:
+    handler = type("KnowingGateway", (Gateway,), {"public_key": jwt.PyJWK(key.jwks["keys"][0])})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -127,18 +126,13 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    key_file = tmp_path_factory.mktemp("key") / "signing-key.pem"
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    key = ThrowawayKey()
+    key_file = key.write(tmp_path_factory.mktemp("key") / "signing-key.pem")
     settings = environment()
     with (
         stand_in("bigquery") as tables_host,
         stand_in("metadata") as metadata_host,
-        gateway(key.public_key()) as gateway_url,
+        gateway(key) as gateway_url,
     ):
         credentials = AnonymousCredentials()
         tables = bigquery.Client(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import certifi
 import httpx
+from meshlab.processes.ports import free_ports
 
 from deploy.steps.package import bundle
 from deploy.steps.package.runtime import PYTHON
-from tests.deploy.alone import STARTED_WITHIN_S, environment, framework, free_port, served
+from tests.deploy.alone import STARTED_WITHIN_S, environment, framework, served
 from tests.deploy.harness import ROOT
 from tests.deploy.pythons import VERSIONS
 
@@ -50,7 +51,7 @@ def test_it_starts_with_the_settings_that_a_deployment_gives_it(app: Path) -> No
 
 
 def test_without_settings_it_does_not_start_and_names_every_one_it_lacks(app: Path) -> None:
-    process = framework(app, {}, free_port())
+    process = framework(app, {}, next(free_ports()))
     output, _ = process.communicate(timeout=STARTED_WITHIN_S)
     assert process.returncode != 0
     optional = {

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from meshpass.testing import ThrowawayKey
 
 from deploy.steps.rollout.function import LOOKUP
 from tests.deploy.alone import environment, served
@@ -20,20 +19,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def lookup(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    key_file = tmp_path_factory.mktemp("key") / "signing-key.pem"
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    key = ThrowawayKey()
+    key_file = key.write(tmp_path_factory.mktemp("key") / "signing-key.pem")
     settings = environment(LOOKUP)
     local = {
         name: value
         for name, value in settings.items()
         if name not in {"GKE_GATEWAY_CA_FILE", "SIGNING_KEY_SECRET_ID"}
     }
-    with gateway(key.public_key()) as gateway_url:
+    with gateway(key) as gateway_url:
         local |= {"GKE_GATEWAY_URL": gateway_url, "SIGNING_KEY_FILE": str(key_file)}
         with served(app, local, LOOKUP) as address, httpx.Client(base_url=address, timeout=30) as client:
             yield client

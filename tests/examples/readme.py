@@ -10,6 +10,8 @@ import time
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
+from meshlab.processes.ports import free_ports
+
 from examples import run_pipeline
 from tests.docs.pages import blocks
 from tests.docs.test_docs_code import assert_shown
@@ -31,10 +33,8 @@ def play(page: str, folder: Path, environment: Mapping[str, str]) -> None:
     after the last one; it gets a port of its own.
     """
     printed = None
-    with ExitStack() as ends, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-        free.close()
+    with ExitStack() as ends:
+        port = str(next(free_ports()))
         for block in blocks(page):
             if block.printed:
                 assert printed is not None, f"{block.where}: nothing before it prints"

@@ -19,14 +19,14 @@ from urllib.error import HTTPError
 from urllib.parse import unquote
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 from meshlab.cloud.bigquery import running_both as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
+from meshlab.processes.ports import free_ports
+from meshpass.testing import ThrowawayKey
 
 from tests.shipped_table import shipped_table
 
@@ -170,11 +170,7 @@ def topic() -> Iterator[Topic]:
 @pytest.fixture(scope="session")
 def settings(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The function's settings, without the fakes' addresses."""
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    key_file = tmp_path_factory.mktemp("key") / "signing-key.pem"
-    key_file.write_bytes(key)
+    key_file = ThrowawayKey().write(tmp_path_factory.mktemp("key") / "signing-key.pem")
     return {
         "GKE_GATEWAY_URL": f"http://{gateway.address}",
         "GKE_GATEWAY_HOST": "user-profile.internal",
@@ -268,7 +264,7 @@ def running(
     env: dict[str, str], output: Path, command: Callable[[int], list[str]] = framework_command
 ) -> Iterator[Function]:
     """Runs the function in its own process, under functions-framework's own command or ours."""
-    port = _free_port()
+    port = next(free_ports())
     with output.open("w") as out:
         process = subprocess.Popen(command(port), env=env, cwd=FUNCTION, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -319,12 +315,6 @@ def event() -> dict[str, Any]:
         "occurred_at": "2026-03-01T13:00:00+02:00",
         "order": {"total": 12.5, "items": ["a", "b"]},
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from meshlab.processes.ports import free_ports
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def serving(source: Path, target: str, output: Path, **env: str) -> Iterator[str
         output: Where its stdout goes; stderr goes beside it.
         env: Its environment, beside what finds Python.
     """
-    port = _free_port()
+    port = next(free_ports())
     command = [
         *(sys.executable, "-m", "functions_framework", "--target", target),
         *("--source", str(source), "--host", "127.0.0.1", "--port", str(port)),
@@ -42,9 +43,3 @@ def serving(source: Path, target: str, output: Path, **env: str) -> Iterator[str
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

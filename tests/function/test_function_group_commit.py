@@ -14,6 +14,8 @@ from enrichment.settings.model import BatchLimits
 from enrichment.sink.group_commit import MAX_WRITE_S, GroupCommit
 from enrichment.sink.when_to_write import MAX_RESENDS, MAX_WRITES, RefusedError, Sharing, StoppedError
 
+from tests.clock import Clock
+
 # One write at a time, whatever it writes: the rule under load, with few rows to count.
 ONE_AT_A_TIME = Sharing(few_rows=0, many_rows=1_000)
 SLOW_S = ONE_AT_A_TIME.slow_s
@@ -70,20 +72,12 @@ class Back:
 
 
 @dataclass
-class Clock:
-    now_s: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@dataclass
 class Bench:
     """A group commit on a back end in the test's hands, and its callers."""
 
     limits: BatchLimits = field(default_factory=BatchLimits)
     back: Back = field(default_factory=Back)
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = field(default_factory=lambda: Clock(0.0))
     attempts: list[int] = field(default_factory=list)
     delay_s: float = 0.0
     sharing: Sharing = ONE_AT_A_TIME

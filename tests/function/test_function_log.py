@@ -22,6 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.clock import Clock
+
 from .conftest import TRACE_ID, TRACEPARENT
 from .framework import serving
 
@@ -33,14 +35,6 @@ DEAD_LETTERED = Outcome(Disposition.DEAD_LETTERED, Stage.DECODE, "json_invalid",
 RETRY = Outcome(Disposition.RETRY, Stage.LOOKUP, "service_unavailable", "the service answered 503")
 FAULT = Outcome(Disposition.FAULT, Stage.WRITE, "bigquery_forbidden", "grant access")
 PROBE = Path(__file__).parent / "functions" / "log_probe" / "main.py"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Lines:
@@ -62,7 +56,7 @@ class Lines:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
@@ -153,7 +147,7 @@ def test_faults_alert_once_a_minute_and_the_alert_says_how_many_it_stands_for(
     for _ in range(300):
         log.delivery(FAULT, delivery())
         severities.append([(line["severity"], line.get("held_back")) for line in lines.new()])
-        clock.now += 0.5
+        clock.now_s += 0.5
     expected: list[list[tuple[str, int | None]]] = [[("ERROR", None)]] * 300
     expected[0], expected[120], expected[240] = [("CRITICAL", 0)], [("CRITICAL", 119)], [("CRITICAL", 119)]
     assert severities == expected
@@ -169,9 +163,9 @@ def test_the_alert_of_a_fault_says_whether_other_events_get_through(
     log: Log, lines: Lines, clock: Clock
 ) -> None:
     log.delivery(WRITTEN, delivery())
-    clock.now += 59
+    clock.now_s += 59
     log.delivery(FAULT, delivery())
-    clock.now += 60
+    clock.now_s += 60
     log.delivery(FAULT, delivery())
     held_up = "Events with this fault are held up until it is corrected."
     assert [line["alert"] for line in lines.new() if "alert" in line] == [
@@ -184,14 +178,14 @@ def alerts(
     log: Log, lines: Lines, clock: Clock, *outcomes: Outcome, every_s: float
 ) -> list[tuple[float, str]]:
     """When an alert was written, in seconds from the first delivery, and what it says."""
-    began = clock.now
+    began = clock.now_s
     found = []
     for outcome in outcomes:
         log.delivery(outcome, delivery())
         found += [
-            (clock.now - began, line["alert"]) for line in lines.new() if line["severity"] == "CRITICAL"
+            (clock.now_s - began, line["alert"]) for line in lines.new() if line["severity"] == "CRITICAL"
         ]
-        clock.now += every_s
+        clock.now_s += every_s
     return found
 
 
@@ -237,7 +231,7 @@ def test_one_success_in_so_many_has_a_line_and_the_totals_stay_exact(
     log = Log("p", counters=counters, clock=clock, write=lines, success_sample=sample)
     for number in range(20):
         counters("events", outcome="written")
-        clock.now += 61 * (number == 19)
+        clock.now_s += 61 * (number == 19)
         log.delivery(WRITTEN, delivery())
     *successes, totals = lines.new()
     assert [line.get("sample", 1) for line in successes] == [sample] * written
@@ -309,9 +303,9 @@ def test_counters_are_one_line_a_minute_when_an_event_ends(lines: Lines, clock: 
     log = Log("p", counters=counters, clock=clock, write=lines)
     reported = []
     for _ in range(5):
-        clock.now += 29
+        clock.now_s += 29
         counters("lookups", cache="hit")
-        if clock.now > 1100:
+        if clock.now_s > 1100:
             counters("insert_rows", 7)
         log.delivery(WRITTEN, delivery())
         reported.append(lines.new()[1:])
@@ -323,7 +317,7 @@ def test_counters_are_one_line_a_minute_when_an_event_ends(lines: Lines, clock: 
         [],
         [],
     ]
-    clock.now += 29
+    clock.now_s += 29
     log.delivery(WRITTEN, delivery())
     (_, second) = lines.new()
     assert second == line | {
@@ -334,14 +328,14 @@ def test_counters_are_one_line_a_minute_when_an_event_ends(lines: Lines, clock: 
 
 def test_counters_are_logged_also_where_each_events_own_line_is_an_alert(lines: Lines, clock: Clock) -> None:
     log = Log("p", counters=Counters(), clock=clock, write=lines)
-    clock.now += 60
+    clock.now_s += 60
     log.delivery(FAULT, delivery())
     assert [line["message"] for line in lines.new()] == ["fault: grant access", "counters"]
 
 
 def test_no_counters_for_who_asked_for_warnings_alone(lines: Lines, clock: Clock) -> None:
     log = Log("p", Severity.WARNING, Counters(), clock=clock, write=lines)
-    clock.now += 60
+    clock.now_s += 60
     log.delivery(WRITTEN, delivery())
     assert lines.new() == []
 

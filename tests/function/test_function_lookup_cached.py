@@ -19,6 +19,8 @@ from enrichment.lookup.request import LookupKey
 from enrichment.settings.lookup_rules import CacheLimits, LookupRules
 from enrichment.telemetry.trace import Trace
 
+from tests.clock import Clock
+
 from . import lookup_cases
 
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
@@ -30,14 +32,6 @@ DENIED = FaultError(Stage.LOOKUP, "not_allowed", "")
 
 def rules(*, timeout_s: float = 30.0, max_in_flight: int = 100, cache: CacheLimits = LIMITS) -> LookupRules:
     return lookup_cases.rules(timeout_s=timeout_s, max_in_flight=max_in_flight, cache=cache)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Service:
@@ -80,7 +74,7 @@ class Bench:
     """A lookup with its service, its clock and what it has counted."""
 
     def __init__(self, given: LookupRules | None = None) -> None:
-        self.clock, self.service, self.counted = Clock(), Service(), Counter[str]()
+        self.clock, self.service, self.counted = Clock(1000.0), Service(), Counter[str]()
         self.lookup = CachedLookup(given or rules(), self.service, self.count, self.clock)
 
     def count(self, name: str, amount: int = 1, /, **labels: str) -> None:

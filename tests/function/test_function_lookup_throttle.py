@@ -20,6 +20,8 @@ from enrichment.lookup.throttle import Limit, Throttle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clock import Clock
+
 MOST = 100
 WORKERS = 64
 ANSWER_S = 0.020
@@ -179,14 +181,6 @@ def test_it_comes_back_when_the_service_asks_it_to_but_for_no_answer_later_than_
     limit.refused(5.0, 5.0, asked_s)
     assert not limit.allows(0, 5.0 + waits_s - 0.001)
     assert limit.allows(0, 5.0 + waits_s)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Desk:
@@ -352,7 +346,7 @@ def test_what_narrows_it(
     error: EnrichmentError | asyncio.CancelledError, took_s: float, narrower: bool
 ) -> None:
     async def scene() -> None:
-        clock = Clock()
+        clock = Clock(1000.0)
         throttle = Throttle(MOST, clock=clock)
         with pytest.raises(type(error)):
             await throttle.call(failing(error, clock, took_s), late())
@@ -363,7 +357,7 @@ def test_what_narrows_it(
 
 def test_it_holds_back_while_the_service_refuses_and_no_longer_once_it_answers_anything_else() -> None:
     async def scene() -> None:
-        clock, counted = Clock(), Counter[str]()
+        clock, counted = Clock(1000.0), Counter[str]()
 
         def count(name: str, amount: int = 1, /, **_: str) -> None:
             counted[name] += amount
@@ -387,7 +381,7 @@ def test_it_holds_back_while_the_service_refuses_and_no_longer_once_it_answers_a
 
 def test_it_does_not_hold_back_where_it_is_only_busy() -> None:
     async def scene() -> None:
-        clock = Clock()
+        clock = Clock(1000.0)
         throttle, desk = Throttle(1, clock=clock), Desk()
         for refusal in (None, OverloadError("busy", "")):
             if refusal is not None:
@@ -409,7 +403,7 @@ def test_who_waits_for_the_end_of_a_pause_is_woken_at_it() -> None:
     async def scene() -> None:
         throttle, desk = Throttle(1), Desk()
         with pytest.raises(OverloadError):
-            await throttle.call(failing(OverloadError("busy", ""), Clock()), late())
+            await throttle.call(failing(OverloadError("busy", ""), Clock(1000.0)), late())
         waiting = asyncio.create_task(throttle.call(desk.call(0), late()))
         (await desk.until_called(0)).set_result("answer")
         assert await waiting == "answer"

@@ -3,13 +3,7 @@
 import pytest
 from enrichment.sink.table_watch import CHECK_EVERY_S, TableWatch
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from enrichment.drivers.work.health import Health, HealthEndpoint
 from enrichment.drivers.work.settings import NUMBERS
 from google.pubsub_v1 import PubsubMessage
 from meshlab.cloud.pubsub import backlog
+from meshlab.processes.ports import free_ports
 
 from .conftest import FUNCTION, SUBSCRIPTION, TOPIC, Tables, Topic
 
@@ -72,9 +73,7 @@ def subscriptions(topic: Topic) -> None:
 
 @contextmanager
 def work(environment: Mapping[str, str], output: Path, **settings: str) -> Iterator[Running]:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = next(free_ports())
     env = {**environment, "PULL_SUBSCRIPTION": PULL, "PORT": str(port), **settings}
     with output.open("w") as out:
         process = subprocess.Popen(

@@ -12,28 +12,17 @@ from meshpass._tokens.algorithms import public_jwk
 from meshpass._tokens.signing_key import load_signing_key
 from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, Keys, KeyStore, open_store
 
+from tests.clock import Clock
+
 from .conftest import Answer, Seen, Server
 
 SECRET = "projects/p/secrets/signing-key"
 NOW = 1_800_000_000.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture(params=["files", "secret manager"])
@@ -79,7 +68,7 @@ def test_a_rotation_publishes_before_it_signs_and_retires_after_the_last_token(
     with pytest.raises(KeyLifecycleError, match="in use for another 660 s") as early:
         ring.retire()
     assert early.value.code == "key_too_early"
-    clock.now += 660
+    clock.now_s += 660
     done = ring.retire()
 
     assert states(done) == ["retired", "active"]
@@ -103,7 +92,7 @@ def test_retire_waits_for_the_last_token_when_asked_to(ring: KeyRing, clock: Clo
     ring.create()
     ring.next()
     ring.promote(accepted)
-    clock.now += 100
+    clock.now_s += 100
 
     assert states(ring.retire(wait=True)) == ["retired", "active"]
     assert clock.slept == [560]
@@ -115,7 +104,7 @@ def test_a_clock_set_back_after_the_promotion_only_makes_retiring_wait_longer(
     ring.create()
     ring.next()
     ring.promote(accepted)
-    clock.now -= 3600
+    clock.now_s -= 3600
 
     with pytest.raises(KeyLifecycleError, match="another 4260 s"):
         ring.retire()

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 import meshpass
 import pytest
@@ -30,18 +30,6 @@ class SlowSource(CachedSource):
     def _fetch(self, deadline_s: float) -> meshpass.Token:
         self.never.wait(deadline_s)
         raise meshpass.MeshError("No token.")
-
-
-@contextmanager
-def silent_address() -> Iterator[str]:
-    """An address that takes no more connections, and refuses none."""
-    with ExitStack() as stack:
-        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        yield f"127.0.0.1:{full.getsockname()[1]}"
 
 
 @contextmanager
@@ -98,11 +86,12 @@ def test_a_token_that_does_not_come_is_waited_for_until_the_deadline(
     assert not server.seen
 
 
-def test_a_connection_that_does_not_come_is_waited_for_until_the_deadline(connect: Connect) -> None:
-    with silent_address() as address:
-        client = connect(address=address, timeout_s=_LIMIT_S)
+def test_a_connection_that_does_not_come_is_waited_for_until_the_deadline(
+    connect: Connect, full_address: str
+) -> None:
+    client = connect(address=full_address, timeout_s=_LIMIT_S)
 
-        error = within_five_percent(lambda: client.get("/"))
+    error = within_five_percent(lambda: client.get("/"))
 
     assert (error.code, error.attempts) == ("timeout_connect", 1)
     assert "nothing was sent" in str(error)

@@ -10,15 +10,9 @@ import meshpass
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.clock import Clock
+
 from .conftest import pem_of
-
-
-class Clock:
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Store:
@@ -46,7 +40,7 @@ class Store:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture
@@ -70,10 +64,10 @@ def test_the_first_token_after_the_keys_time_has_the_new_key(
     old = kid_of(source.token())
     store.rotate()
 
-    clock.now += 300
+    clock.now_s += 300
     assert kid_of(source.token()) == old
     assert store.asked == 1
-    clock.now += 300
+    clock.now_s += 300
     new = source.token()
 
     assert kid_of(new) != old
@@ -88,7 +82,7 @@ def test_a_key_file_that_was_replaced_is_followed(tmp_path: Path, clock: Clock) 
     old = kid_of(source.token())
 
     file.write_bytes(Store().answer())
-    clock.now += 301
+    clock.now_s += 301
 
     assert kid_of(source.token()) != old
 
@@ -99,7 +93,7 @@ def test_a_refused_token_makes_the_source_look_for_a_new_key_at_once(
     refused = source.token()
     store.rotate()
 
-    clock.now += 10
+    clock.now_s += 10
     source.invalidate(refused)
 
     assert kid_of(source.token()) != kid_of(refused)
@@ -110,7 +104,7 @@ def test_refusals_in_a_row_do_not_read_the_key_each_time(
 ) -> None:
     for _ in range(50):
         source.invalidate(source.token())
-        clock.now += 1
+        clock.now_s += 1
 
     assert store.asked <= 6
 
@@ -121,10 +115,10 @@ def test_the_old_key_goes_on_while_the_new_one_cannot_be_read(
     old = kid_of(source.token())
     store.fail()
 
-    clock.now += 500
+    clock.now_s += 500
     assert kid_of(source.token()) == old
     store.rotate()
-    clock.now += 300
+    clock.now_s += 300
 
     assert kid_of(source.token()) != old
     assert [record.levelno for record in caplog.records if record.name == "meshpass"] == [logging.WARNING]
@@ -138,7 +132,7 @@ def test_the_old_key_goes_on_where_the_new_one_is_no_key(
     old = kid_of(source.token())
     store.answer = lambda: content
 
-    clock.now += 500
+    clock.now_s += 500
 
     assert kid_of(source.token()) == old
     assert "cannot sign a token" in caplog.text
@@ -153,7 +147,7 @@ def test_a_function_that_fails_in_its_own_way_is_named_by_its_error_alone(
 
     source.token()
     store.answer = broken
-    clock.now += 500
+    clock.now_s += 500
     source.token()
 
     assert "LookupError" in caplog.text
@@ -166,7 +160,7 @@ def test_a_clock_set_back_does_not_keep_a_key_for_longer(
     old = kid_of(source.token())
     store.rotate()
 
-    clock.now -= 3600
+    clock.now_s -= 3600
 
     assert kid_of(source.token()) != old
 
@@ -175,7 +169,7 @@ def test_asyncio_signs_with_a_new_key_too(source: meshpass.SignedJWT, store: Sto
     async def both() -> tuple[meshpass.Token, meshpass.Token]:
         first = await source.atoken()
         store.rotate()
-        clock.now += 500
+        clock.now_s += 500
         return first, await source.atoken()
 
     first, second = asyncio.run(both())

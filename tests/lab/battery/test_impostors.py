@@ -11,29 +11,14 @@ from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 
 from tests.lab.battery.meshes import mesh, written
+from tests.lab.outside_server import OUTSIDE_SERVER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.battery.battery import Battery
 
-OUTSIDE = """
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: api, namespace: shop}
-spec:
-  hosts: [api.example]
-  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]
-  resolution: DNS
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: api, namespace: shop}
-spec:
-  host: api.example
-  trafficPolicy: {tls: {mode: SIMPLE, sni: api.example, subjectAltNames: [api.example]}}
-"""
-UNCHECKED = OUTSIDE.replace(", subjectAltNames: [api.example]", ", insecureSkipVerify: true")
+UNCHECKED = OUTSIDE_SERVER.replace(", subjectAltNames: [api.example]", ", insecureSkipVerify: true")
 
 
 def reached(bench: LocalBench, file: Path, objects: str, battery: Battery) -> set[str]:
@@ -46,15 +31,15 @@ def reached(bench: LocalBench, file: Path, objects: str, battery: Battery) -> se
 
 
 def test_a_wrong_certificate_is_refused_and_reached_where_it_is_not_checked(tmp_path: Path) -> None:
-    meshes = [mesh(OUTSIDE), mesh(UNCHECKED)]
+    meshes = [mesh(OUTSIDE_SERVER), mesh(UNCHECKED)]
     battery = derive(meshes)
     stranger, other_name = impostors(meshes, battery)
     assert len(battery.not_covered) == len(not_covered_with_impostors(battery)) + 1
     file = tmp_path / "mesh.yaml"
     with closing(LocalBench()) as bench:
-        assert reached(bench, file, OUTSIDE, stranger) == set()
+        assert reached(bench, file, OUTSIDE_SERVER, stranger) == set()
         assert reached(bench, file, UNCHECKED, stranger) != set()
-        assert reached(bench, file, OUTSIDE, other_name) == set()
+        assert reached(bench, file, OUTSIDE_SERVER, other_name) == set()
         assert reached(bench, file, UNCHECKED, other_name) != set()
 
 
@@ -64,7 +49,7 @@ def test_there_is_none_where_no_proxy_speaks_tls_to_a_server_outside() -> None:
 
 
 def test_a_request_to_an_impostor_says_so_in_its_name_and_its_class() -> None:
-    meshes = [mesh(OUTSIDE)]
+    meshes = [mesh(OUTSIDE_SERVER)]
     asked = [question for found in impostors(meshes, derive(meshes)) for question in found.questions]
     assert asked
     assert all("at a server with a certificate" in question.case.name for question in asked)
@@ -72,7 +57,7 @@ def test_a_request_to_an_impostor_says_so_in_its_name_and_its_class() -> None:
 
 
 def test_a_server_behind_a_service_of_the_mesh_is_none_that_a_run_can_replace() -> None:
-    behind = OUTSIDE.replace(
+    behind = OUTSIDE_SERVER.replace(
         "  resolution: DNS\n", "  resolution: DNS\n  endpoints: [{address: cart.shop.svc.cluster.local}]\n"
     )
     meshes = [mesh(behind)]

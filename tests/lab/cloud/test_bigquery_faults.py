@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
 from meshlab.cloud.bigquery.control import Stats, order_faults, stats
 from meshlab.cloud.bigquery.errors import REFUSALS
 from meshlab.cloud.bigquery.faults import PASSING_REASONS, FaultKind, FaultPlan, Faults
+
+from tests.clock import Clock
+from tests.lab.cloud.bigquery_client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,14 +25,6 @@ if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
 TABLE = "p.d.events"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture
@@ -45,9 +39,8 @@ def host(clock: Clock) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", host)
-    with client_library.Client(project="p", credentials=AnonymousCredentials()) as client:
+def client(host: str) -> Iterator[Client]:
+    with connect(host) as client:
         client.create_dataset("d")
         client.create_table(client_library.Table(TABLE, schema=[client_library.SchemaField("id", "STRING")]))
         yield client

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
+
+from tests.clock import Clock
+from tests.lab.cloud.bigquery_client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,14 +33,6 @@ SCHEMA = [
 STOPPED = {"reason": "stopped", "location": "", "debugInfo": "", "message": ""}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture(scope="module")
 def clock() -> Clock:
     return Clock()
@@ -51,9 +45,8 @@ def host(clock: Clock) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", host)
-    with client_library.Client(project="p", credentials=AnonymousCredentials()) as client:
+def client(host: str) -> Iterator[Client]:
+    with connect(host) as client:
         client.create_dataset("d")
         client.create_table(client_library.Table(TABLE, schema=SCHEMA))
         yield client

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
+
+from tests.lab.cloud.bigquery_client import connect
 
 if TYPE_CHECKING:
     import pathlib
@@ -46,11 +47,6 @@ ROWS: list[dict[str, Any]] = [
     {"id": "a", "ts": "2024-01-02T10:20:30Z", "n": 2},
     {"id": "b", "ts": "2024-01-03T10:20:30Z", "n": None, "tags": ["x"]},
 ]
-
-
-def connect(host: str) -> Client:
-    options = {"api_endpoint": host}
-    return client_library.Client(project="p", credentials=AnonymousCredentials(), client_options=options)
 
 
 @pytest.fixture

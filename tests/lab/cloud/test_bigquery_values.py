@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshlab.cloud import bigquery
 from meshlab.cloud.bigquery.cell_values import BadValueError, convert
+
+from tests.lab.cloud.bigquery_client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +41,9 @@ TYPES = [
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with bigquery.running() as host:
-        options = {"api_endpoint": host}
-        credentials = AnonymousCredentials()
-        with client_library.Client(project="p", credentials=credentials, client_options=options) as client:
-            client.create_dataset("d")
-            yield client
+    with bigquery.running() as host, connect(host) as client:
+        client.create_dataset("d")
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
+
+from tests.lab.cloud.bigquery_client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +22,6 @@ LATEST = """\
 SELECT *
 FROM `p.d.events`
 QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY n DESC) = 1"""
-
-
-def connect(host: str | None, project: str = "p") -> Client:
-    options = {"api_endpoint": host}
-    return client_library.Client(project=project, credentials=AnonymousCredentials(), client_options=options)
 
 
 @pytest.fixture

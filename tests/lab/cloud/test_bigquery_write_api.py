@@ -13,6 +13,7 @@ from google.cloud.bigquery_storage_v1 import types, writer
 from meshlab.cloud import bigquery
 from meshlab.cloud.bigquery.write_api.appends import MAX_REQUEST_BYTES
 
+from tests.lab.cloud.bigquery_client import connect
 from tests.lab.cloud.write_client import Message, append, storage_errors, write_client
 
 if TYPE_CHECKING:
@@ -39,9 +40,8 @@ def hosts() -> Iterator[bigquery.Hosts]:
 
 
 @pytest.fixture
-def client(hosts: bigquery.Hosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", hosts.rest)
-    with client_library.Client(project="p", credentials=AnonymousCredentials()) as client:
+def client(hosts: bigquery.Hosts) -> Iterator[Client]:
+    with connect(hosts.rest) as client:
         client.create_dataset("d")
         for name in ("events", "other"):
             client.create_table(client_library.Table(f"p.d.{name}", schema=SCHEMA))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
 from meshlab.cloud.bigquery.control import Stats, order_faults, stats
 from meshlab.cloud.bigquery.errors import REFUSALS
 from meshlab.cloud.bigquery.faults import Faults
 
+from tests.clock import Clock
+from tests.lab.cloud.bigquery_client import connect
 from tests.lab.cloud.write_client import Message, append, write_client
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ ROW = Message({"id": "string"})
 SCHEMA = [client_library.SchemaField("id", "STRING")]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -50,9 +43,8 @@ def hosts(clock: Clock) -> Iterator[bigquery.Hosts]:
 
 
 @pytest.fixture
-def client(hosts: bigquery.Hosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", hosts.rest)
-    with client_library.Client(project="p", credentials=AnonymousCredentials()) as client:
+def client(hosts: bigquery.Hosts) -> Iterator[Client]:
+    with connect(hosts.rest) as client:
         client.create_dataset("d")
         client.create_table(client_library.Table(TABLE, schema=SCHEMA))
         yield client

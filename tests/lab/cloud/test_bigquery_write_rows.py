@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from google.cloud.bigquery_storage_v1 import types
 from google.protobuf import descriptor_pb2  # type: ignore[import-untyped]
 from meshlab.cloud import bigquery
 
+from tests.lab.cloud.bigquery_client import connect
 from tests.lab.cloud.write_client import Message, append, storage_errors, write_client
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ def hosts() -> Iterator[bigquery.Hosts]:
 
 
 @pytest.fixture
-def client(hosts: bigquery.Hosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", hosts.rest)
-    with client_library.Client(project="p", credentials=AnonymousCredentials()) as client:
+def client(hosts: bigquery.Hosts) -> Iterator[Client]:
+    with connect(hosts.rest) as client:
         client.create_dataset("d")
         yield client
         client.delete_dataset("d", delete_contents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from base64 import b64decode
@@ -23,6 +22,7 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import PublisherClient as GeneratedPublisherClient
 from meshlab.cloud.pubsub import backlog
 from meshlab.cloud.pubsub.server import running
+from meshlab.processes.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -333,9 +333,7 @@ def test_a_function_of_the_functions_framework_receives_the_event(lab: Lab, tmp_
 def test_an_endpoint_that_is_down_gets_everything_once_it_is_up(
     fast_lab: Lab,
 ) -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = next(free_ports())
     fast_lab.push_to(f"http://127.0.0.1:{port}/")
     futures = [fast_lab.publisher.publish(TOPIC, b"x") for _ in range(200)]
     message_ids = {future.result(10) for future in futures}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.explain.town import town
+from tests.lab.explain.town import SETUP, town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,15 +14,9 @@ if TYPE_CHECKING:
     from meshlab.explain.explanation import SuggestedChange
 
 
-CASES = """
-apps:
-  partner.example: {certificate: {authority: internet, dns: [partner.example]}}
-callers:
-  internet: {outside: edge/door}
-tokens:
-  alice: {issuer: "https://customers.example", claims: {sub: alice}}
-  acme: {issuer: "https://partners.example", claims: {sub: acme}}
-defaults: {from: internet}
+CASES = (
+    SETUP
+    + """\
 cases:
 - name: another method
   token: alice
@@ -66,6 +60,7 @@ cases:
 - {name: the server's certificate, from: {workload: shop/web}, request: GET http://partner.example/, expect: 503}
 - {name: let in, from: {workload: shop/web}, request: GET http://ledger.bank/, expect: 200}
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.explain.town import policy, rule, step, town
+from tests.lab.explain.town import SETUP, policy, rule, step, town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,15 +15,9 @@ if TYPE_CHECKING:
 
     from tests.lab.explain.town import Town
 
-CASES = """
-apps:
-  partner.example: {certificate: {authority: internet, dns: [partner.example]}}
-callers:
-  internet: {outside: edge/door}
-tokens:
-  alice: {issuer: "https://customers.example", claims: {sub: alice}}
-  acme: {issuer: "https://partners.example", claims: {sub: acme}}
-defaults: {from: internet}
+CASES = (
+    SETUP
+    + """\
 cases:
 - name: a customer
   token: alice
@@ -85,6 +79,7 @@ cases:
 - {name: an unknown address, from: {workload: shop/web}, request: {tcp: "192.0.2.7:9"}, expect: refused shop/web}
 - {name: the server's name, from: {workload: shop/web}, request: GET http://partner.example/, expect: 503 shop/web}
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
     from meshlab.explain.explanation import Explanation, PolicyExplanation, RuleExplanation, Step
 
-__all__ = ["MESH", "Town", "policy", "rule", "step", "town"]
+__all__ = ["MESH", "SETUP", "Town", "policy", "rule", "step", "town"]
+
+SETUP = """
+apps:
+  partner.example: {certificate: {authority: internet, dns: [partner.example]}}
+callers:
+  internet: {outside: edge/door}
+tokens:
+  alice: {issuer: "https://customers.example", claims: {sub: alice}}
+  acme: {issuer: "https://partners.example", claims: {sub: acme}}
+defaults: {from: internet}
+"""
+"""What cases of this mesh begin with: its callers and tokens."""
 
 MESH = mesh_of(
     DOOR_AND_CART,

@@ -9,28 +9,13 @@ from meshlab.bench.case_file import parse_case_file
 from meshlab.mutate.run import MutationRun, mutation_run
 
 from tests.lab.mutate.shop import mutant, shop
+from tests.lab.outside_server import OUTSIDE_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.mutate.results import Result
 
-PARTNER = """---
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: api, namespace: shop}
-spec:
-  hosts: [api.example]
-  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]
-  resolution: DNS
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: api, namespace: shop}
-spec:
-  host: api.example
-  trafficPolicy: {tls: {mode: SIMPLE, sni: api.example, subjectAltNames: [api.example]}}
-"""
 CASES = """
 cases:
 - {name: partner, from: {workload: shop/cart}, request: "GET http://api.example/", expect: 200 api.example}
@@ -39,7 +24,9 @@ cases:
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[MutationRun]:
-    with mutation_run(shop(PARTNER), [parse_case_file(CASES, "cases.yaml")], find=True) as started:
+    with mutation_run(
+        shop(f"---\n{OUTSIDE_SERVER}"), [parse_case_file(CASES, "cases.yaml")], find=True
+    ) as started:
         yield started
 
 

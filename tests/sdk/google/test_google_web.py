@@ -12,20 +12,9 @@ import meshpass
 import pytest
 from meshpass._tokens.google.web import Web, delay_s
 
+from tests.clock import Clock
+
 from ..conftest import Authority, RawServer, Server  # noqa: TID252 - this folder's parent
-
-
-class Clock:
-    """Time that passes only in pauses and answers."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_by(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def test_pauses_double_up_to_two_seconds_and_are_spread_over_their_upper_half() -> None:
@@ -34,16 +23,16 @@ def test_pauses_double_up_to_two_seconds_and_are_spread_over_their_upper_half() 
 
 
 def test_attempts_end_with_the_time_that_is_left(server: Server) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     server.answer = lambda _: (503, {}, b"")
 
     with (
-        Web(0.5, monotonic=clock, sleep=clock.pass_by, chance=lambda: 1.0) as web,
+        Web(0.5, monotonic=clock, sleep=clock.sleep, chance=lambda: 1.0) as web,
         pytest.raises(meshpass.IdentityError, match=r"answered 503 \(3 attempts\)") as caught,
     ):
         web.send(f"http://{server.address}/", attempts=9)
 
-    assert clock.now == pytest.approx(0.3)
+    assert clock.now_s == pytest.approx(0.3)
     assert caught.value.retryable
 
 

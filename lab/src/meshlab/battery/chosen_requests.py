@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.bases import Base, bases
 from meshlab.battery.clause_matches import MatchCache
-from meshlab.battery.outlook import Outlook
 from meshlab.battery.request_values import CHANGED
 from meshlab.battery.table import Table
+from meshlab.battery.way_conditions import WayConditions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,19 +80,19 @@ class _Choice:
         self.found: dict[tuple[object, ...], Chosen] = {}
         self._table = table
         self._matches = MatchCache(table)
-        self._outlook = Outlook(way, table)
+        self._conditions = WayConditions(way, table)
         # An unusual spelling, and what only the proxies themselves distinguish, need not be tried from every base.
         self._spelt: set[tuple[str, int]] = set()
         self._watched: set[tuple[str, int]] = set()
 
     def keep(self, numbers: Assignment, base: Base, *, is_base: bool) -> None:
         """Keep a request, unless one that every condition treats alike is kept already."""
-        outlook = self._outlook
-        refused = outlook.absorbed(numbers)
+        conditions = self._conditions
+        refused = conditions.absorbed(numbers)
         key: tuple[object, ...] = (
             ("refused", refused)
             if refused
-            else tuple(outlook.kinds(name)[number] for name, number in numbers.items())
+            else tuple(conditions.kinds(name)[number] for name, number in numbers.items())
         )
         # What a route does to headers is seen with them alone, though no condition looks at them.
         key = (*key, numbers.get(CHANGED, 0))
@@ -110,7 +110,7 @@ class _Choice:
             kept: dict[object, int] = {}
             usual = [base.numbers[name] for base in starts[:-1]]
             near = [number for number, value in enumerate(values) if value.origin]
-            swept = self._outlook.swept(name)
+            swept = self._conditions.swept(name)
             for number in (*usual, *near, *range(len(values))):
                 if not values[number].trait:
                     kept.setdefault(swept[number], number)
@@ -133,11 +133,11 @@ class _Choice:
 
     def _deviating(self, base: Base, name: str, values: Sequence[Value]) -> Iterator[int]:
         usual = base.numbers[name]
-        clauses = self._outlook.deciding(base.numbers, name)
+        clauses = self._conditions.deciding(base.numbers, name)
         meeting = self._matches.of(clauses, name)
-        watched = self._outlook.watched(name)
+        watched = self._conditions.watched(name)
         kept = {meeting.kinds[usual]}
-        absorbed = self._outlook.absorbed_with(base.numbers, name)
+        absorbed = self._conditions.absorbed_with(base.numbers, name)
         self._watched.add((name, watched[usual]))
         for number in meeting.order:
             value = values[number]

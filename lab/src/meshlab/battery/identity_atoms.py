@@ -13,7 +13,7 @@ from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.battery.here import Here
+    from meshlab.battery.policy_proxy import PolicyProxy
     from meshlab.battery.request_values import Value
 
 __all__ = ["account_atom", "namespace_atom", "principal_atom", "trust_domain_atom"]
@@ -31,9 +31,9 @@ def _peer_atom(kind: str, value: str, holds: Callable[[str], bool]) -> Atom:
     return Atom(PEER, f"{kind} {value}", met, None, value)
 
 
-def principal_atom(value: str, here: Here) -> Atom:
+def principal_atom(value: str, proxy: PolicyProxy) -> Atom:
     """Return the atom of a principal, with the aliases of its trust domain."""
-    names = list(dict.fromkeys(with_aliases_of_principals([value], here.trust_domains)))
+    names = list(dict.fromkeys(with_aliases_of_principals([value], proxy.trust_domains)))
     patterns = [wildcard(each) for each in names]
     return _peer_atom(
         "principal",
@@ -42,9 +42,9 @@ def principal_atom(value: str, here: Here) -> Atom:
     )
 
 
-def trust_domain_atom(value: str, here: Here) -> Atom:
+def trust_domain_atom(value: str, proxy: PolicyProxy) -> Atom:
     """Return the atom of a trust domain, with its aliases."""
-    names = with_aliases_of_domains([value], here.trust_domains)
+    names = with_aliases_of_domains([value], proxy.trust_domains)
     return _peer_atom(
         "trust-domain",
         " ".join(names),

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Clause, Stage
 from meshlab.battery.entry import peers_watched, tokens_watched
-from meshlab.battery.here import Here
 from meshlab.battery.policy_clauses import clauses_of
+from meshlab.battery.policy_proxy import PolicyProxy
 from meshlab.istio.model.mtls import mtls_mode
 
 if TYPE_CHECKING:
-    from meshlab.battery.request_values import Peer
-    from meshlab.battery.token_rules import Forwarding
+    from meshlab.battery.arrival import Arrival
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.read.request_authentication import JwtRule
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["PodStages", "pod_mode"]
 
@@ -37,7 +37,7 @@ class PodStages:
     def __init__(self, mesh: Mesh, unread: dict[str, None]) -> None:
         self._mesh = mesh
         self._unread = unread
-        self._pods: dict[tuple[object, ...], Stage] = {}
+        self._pods: dict[tuple[WorkloadRef, int, Arrival], Stage] = {}
         settings = mesh.settings
         self._domains = (settings.trust_domain, *settings.trust_domain_aliases)
 
@@ -46,64 +46,45 @@ class PodStages:
         policies = self._mesh.attached_to(workload, self._mesh.request_authentications)
         return tuple(rule for policy in policies for rule in policy.rules)
 
-    def pod(
-        self,
-        workload: Workload,
-        port: int,
-        peer: Peer | None,
-        *,
-        http: bool,
-        forwarded: Forwarding,
-        swept: bool,
-    ) -> Stage:
+    def pod(self, workload: Workload, port: int, arrival: Arrival) -> Stage:
         """Return the proxy of a workload that is no gateway.
 
         Args:
             workload: The workload.
             port: The pod's port.
-            peer: Who connects, where that is always the same proxy; `None` for the client itself.
-            http: Whether requests are judged, rather than connections.
-            forwarded: Which tokens come here.
-            swept: Whether each condition is missed once here.
+            arrival: How requests arrive there.
         """
         # Several routes may lead to one pod, and it is one place to be reached.
-        key = (workload.ref, port, peer, http, forwarded, swept)
+        key = (workload.ref, port, arrival)
         if key not in self._pods:
-            self._pods[key] = self._new(workload, port, peer, http=http, forwarded=forwarded, swept=swept)
+            self._pods[key] = self._new(workload, port, arrival)
         return self._pods[key]
 
-    def _new(
-        self,
-        workload: Workload,
-        port: int,
-        peer: Peer | None,
-        *,
-        http: bool,
-        forwarded: Forwarding,
-        swept: bool,
-    ) -> Stage:
+    def _new(self, workload: Workload, port: int, arrival: Arrival) -> Stage:
         name = f"{workload.ref}:{port}"
         if not workload.injected:
-            return Stage(name, str(workload.ref), swept=swept)
+            return Stage(name, str(workload.ref), swept=arrival.swept)
         rules = self.token_rules(workload)
-        allow, deny = self.policies(workload, self.here(port, peer, rules, forwarded, http=http))
-        watched = [*peers_watched(peer), *(tokens_watched(rules) if http else ())]
-        return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), swept, rules)
+        allow, deny = self.policies(workload, self.proxy(port, rules, arrival))
+        watched = [*peers_watched(arrival.peer), *(tokens_watched(rules) if arrival.http else ())]
+        return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), arrival.swept, rules)
 
-    def here(
-        self,
-        port: int,
-        peer: Peer | None,
-        rules: tuple[JwtRule, ...],
-        forwarded: Forwarding,
-        *,
-        http: bool,
-    ) -> Here:
+    def proxy(self, port: int, rules: tuple[JwtRule, ...], arrival: Arrival) -> PolicyProxy:
         """Return a proxy as its policies see it."""
-        return Here(port, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
+        forwarded = arrival.forwarded
+        return PolicyProxy(
+            port,
+            arrival.http,
+            self._domains,
+            rules,
+            forwarded.passes,
+            str(forwarded),
+            arrival.peer,
+            self._unread,
+        )
 
     def policies(
-        self, workload: Workload, here: Here
+        self, workload: Workload, proxy: PolicyProxy
     ) -> tuple[tuple[Clause, ...] | None, tuple[Clause, ...]]:
         """Return the clauses of ALLOW rules, `None` where no ALLOW policy applies, and those of all other rules."""
         allow: list[Clause] | None = None
@@ -112,9 +93,9 @@ class PodStages:
             if policy.dry_run or policy.action == "AUDIT":
                 continue
             if policy.action == "ALLOW":
-                allow = [*(allow or []), *clauses_of(policy, here)]
+                allow = [*(allow or []), *clauses_of(policy, proxy)]
             else:
-                deny += clauses_of(policy, here)
+                deny += clauses_of(policy, proxy)
         if allow is not None:
             allow.sort(key=lambda clause: not clause.open)
         return None if allow is None else tuple(allow), tuple(deny)

@@ -6,16 +6,16 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Requirement, comparison
+from meshlab.battery.compared_texts import asked_server_name, host_with_port, normalized_path, plain_text
 from meshlab.battery.identity_atoms import account_atom, namespace_atom, principal_atom, trust_domain_atom
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.request_values import ADDRESS, METHOD, NAME, PATH, Text, header
-from meshlab.battery.texts_read import asked_server_name, host_with_port, normalized_path, plain_text
 from meshlab.battery.token_atoms import audience_atom, claim_atom, claim_names, request_principal_atom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.battery.here import Here
+    from meshlab.battery.policy_proxy import PolicyProxy
     from meshlab.battery.request_values import Value
     from meshlab.istio.read.authorization_policy import Values
 
@@ -24,16 +24,16 @@ __all__ = ["requirement_of", "text_atom"]
 _PSEUDO = {":authority": "hosts", ":method": "methods", ":path": "paths"}
 
 
-def requirement_of(key: str, values: Values, namespace: str, here: Here) -> Requirement | None:
+def requirement_of(key: str, values: Values, namespace: str, proxy: PolicyProxy) -> Requirement | None:
     """Return what a field or a condition of a rule asks for, `None` for what is not taken apart here.
 
     Args:
         key: The field of a source or an operation, or the key of a condition.
         values: Its values.
         namespace: The namespace of the policy.
-        here: The proxy.
+        proxy: The proxy.
     """
-    make = _maker(key, namespace, here)
+    make = _maker(key, namespace, proxy)
     if make is None:
         return None
     any_of = tuple(make(value) for value in values.any_of)
@@ -54,7 +54,7 @@ def _named(pattern: Pattern) -> str:
     return f"{pattern.kind}{marks} {pattern.value}"
 
 
-def _maker(key: str, namespace: str, here: Here) -> Callable[[str], Atom] | None:
+def _maker(key: str, namespace: str, proxy: PolicyProxy) -> Callable[[str], Atom] | None:
     match key:
         case "hosts":
             return _host
@@ -67,24 +67,24 @@ def _maker(key: str, namespace: str, here: Here) -> Callable[[str], Atom] | None
         case "ipBlocks" | "source.ip" | "remoteIpBlocks" | "remote.ip":
             return _block
         case "principals" | "source.principal":
-            return lambda value: principal_atom(value, here)
+            return lambda value: principal_atom(value, proxy)
         case "namespaces" | "source.namespace":
             return namespace_atom
         case "serviceAccounts" | "source.serviceAccount":
             return lambda value: account_atom(value, namespace)
         case "trustDomains" | "source.trustDomain":
-            return lambda value: trust_domain_atom(value, here)
+            return lambda value: trust_domain_atom(value, proxy)
         case "requestPrincipals" | "request.auth.principal":
-            return lambda value: request_principal_atom(value, here)
+            return lambda value: request_principal_atom(value, proxy)
         case "request.auth.audiences":
-            return lambda value: audience_atom(value, here)
+            return lambda value: audience_atom(value, proxy)
     if (path := claim_names(key)) is not None:
-        return lambda value: claim_atom(path, value, here)
+        return lambda value: claim_atom(path, value, proxy)
     if not key.startswith("request.headers["):
         return None
     name = key.removeprefix("request.headers[").removesuffix("]")
     if name.lower() in _PSEUDO:
-        return _maker(_PSEUDO[name.lower()], namespace, here)
+        return _maker(_PSEUDO[name.lower()], namespace, proxy)
     if not name.startswith(":"):
         return lambda value: text_atom(header(name), wildcard(value))
     return None

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand, comparison
+from meshlab.battery.compared_texts import asked_server_name, host_with_port, host_without_port
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
 from meshlab.battery.request_values import METHOD, NAME, PATH, TOKEN, Token, header, query
-from meshlab.battery.texts_read import asked_server_name, host_with_port, host_without_port
 from meshlab.istio.read.virtual_service import claim_path
 from meshlab.istio.read.virtual_service.headers import is_authority
 

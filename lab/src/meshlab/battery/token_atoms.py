@@ -12,7 +12,7 @@ from meshlab.battery.token_rules import accepted, signature
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.battery.here import Here
+    from meshlab.battery.policy_proxy import PolicyProxy
     from meshlab.battery.request_values import Value
 
 __all__ = ["audience_atom", "claim_atom", "claim_names", "request_principal_atom"]
@@ -31,37 +31,37 @@ def claim_names(key: str) -> tuple[str, ...] | None:
     return (inner[1:-1],) if any("[" in name or "]" in name for name in names) else tuple(names)
 
 
-def request_principal_atom(value: str, here: Here) -> Atom:
+def request_principal_atom(value: str, proxy: PolicyProxy) -> Atom:
     """Return the atom of a request principal."""
-    return _token_atom(here, "principal", value, _request_principal(value))
+    return _token_atom(proxy, "principal", value, _request_principal(value))
 
 
-def audience_atom(value: str, here: Here) -> Atom:
+def audience_atom(value: str, proxy: PolicyProxy) -> Atom:
     """Return the atom of an audience."""
-    return _token_atom(here, "audience", value, _claim(("aud",), value, here))
+    return _token_atom(proxy, "audience", value, _claim(("aud",), value, proxy))
 
 
-def claim_atom(path: tuple[str, ...], value: str, here: Here) -> Atom:
+def claim_atom(path: tuple[str, ...], value: str, proxy: PolicyProxy) -> Atom:
     """Return the atom of a claim's value."""
-    return _token_atom(here, f"claim {path}", value, _claim(path, value, here))
+    return _token_atom(proxy, f"claim {path}", value, _claim(path, value, proxy))
 
 
-def _token_atom(here: Here, kind: str, value: str, holds: Callable[[Token], bool]) -> Atom:
+def _token_atom(proxy: PolicyProxy, kind: str, value: str, holds: Callable[[Token], bool]) -> Atom:
     def met(token: Value) -> bool:
         return (
             isinstance(token, Token)
-            and here.forwarded(token)
-            and accepted(token, here.token_rules)
+            and proxy.forwarded(token)
+            and accepted(token, proxy.token_rules)
             and holds(token)
         )
 
-    known = f"{here.token_way} {' '.join(map(signature, here.token_rules))}"
+    known = f"{proxy.token_way} {' '.join(map(signature, proxy.token_rules))}"
     return Atom(TOKEN, f"{kind} {value} ({known})", met, None, value)
 
 
-def _claim(path: tuple[str, ...], value: str, here: Here) -> Callable[[Token], bool]:
+def _claim(path: tuple[str, ...], value: str, proxy: PolicyProxy) -> Callable[[Token], bool]:
     pattern = wildcard(value)
-    split = {name for rule in here.token_rules for name in rule.space_delimited_claims} | {*_SPACE_DELIMITED}
+    split = {name for rule in proxy.token_rules for name in rule.space_delimited_claims} | {*_SPACE_DELIMITED}
 
     def met(token: Token) -> bool:
         found = token.claim(path)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from meshlab.battery.clauses import Atom, Clause, Stage, Way
     from meshlab.battery.table import Assignment, Table
 
-__all__ = ["Outlook"]
+__all__ = ["WayConditions"]
 
 
-class Outlook:
+class WayConditions:
     """What the proxies of a way distinguish.
 
     Args:

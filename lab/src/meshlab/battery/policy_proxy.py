@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from meshlab.battery.request_values import Peer, Token
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Here"]
+__all__ = ["PolicyProxy"]
 
 
 @dataclass(frozen=True)
-class Here:
+class PolicyProxy:
     """The proxy that a rule is for.
 
     Attributes:

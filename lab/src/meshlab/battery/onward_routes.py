@@ -1,0 +1,101 @@
+"""Routes of VirtualServices that lead from a proxy to the next one, with what each asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshlab.battery.clauses import Clause, Requirement
+from meshlab.battery.request_values import NAME
+from meshlab.battery.route_clauses import Proxy, changing, http_clauses, l4_clauses, places_of, route_host
+from meshlab.istio.model.virtual_services import for_gateway
+from meshlab.istio.read.hosts import full_name, is_subset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meshlab.istio import Mesh, Workload
+    from meshlab.istio.read.gateway import Gateway, Server
+    from meshlab.istio.read.virtual_service import VirtualService
+
+__all__ = ["OnwardRoute", "gateway_routes", "sidecar_routes"]
+
+
+class OnwardRoute(NamedTuple):
+    """A route from a proxy to the next one.
+
+    Attributes:
+        clause: What it asks for.
+        places: The hosts that it leads to, with their ports; `None` for the only port of the service.
+    """
+
+    clause: Clause
+    places: tuple[tuple[str, int | None], ...]
+
+
+def gateway_routes(
+    mesh: Mesh,
+    workload: Workload,
+    server: tuple[Gateway, Server],
+    asked: Sequence[Requirement],
+    unread: dict[str, None],
+    *,
+    http: bool,
+) -> Iterator[OnwardRoute]:
+    """Yield the routes of one server of a gateway.
+
+    Args:
+        mesh: The mesh.
+        workload: The gateway workload.
+        server: The Gateway, and its server.
+        asked: What the server asks for before any route.
+        unread: Receives what is not asked about.
+        http: Whether clients speak HTTP inside of what the gateway takes.
+    """
+    gateway, entered = server
+    name = f"{gateway.namespace}/{gateway.name}"
+    proxy = Proxy(entered.port, name, workload.labels, workload.ref.namespace, unread)
+    default = mesh.settings.virtual_service_export_to
+    for service in for_gateway(mesh, workload, name, default_export_to=default):
+        shared = [
+            common
+            for host in service.hosts
+            for server_host in entered.hosts
+            if (common := server_host.shares(service.namespace, host))
+        ]
+        if shared:
+            named = Requirement(NAME, tuple(map(route_host, dict.fromkeys(shared))))
+            yield from _routes_of(service, [*asked, named] if http else asked, proxy, http=http)
+
+
+def sidecar_routes(
+    mesh: Mesh, workload: Workload, host: str, port: int, unread: dict[str, None], *, http: bool
+) -> Iterator[OnwardRoute]:
+    """Yield the routes of a client's sidecar for a host.
+
+    Args:
+        mesh: The mesh.
+        workload: The client.
+        host: The host, without wildcard.
+        port: The service's port.
+        unread: Receives what is not asked about.
+        http: Whether the client speaks HTTP.
+    """
+    proxy = Proxy(port, "mesh", workload.labels, workload.ref.namespace, unread)
+    scope = mesh.visibility.scope_of(workload).egress_for(port) if workload.injected else None
+    for service in scope.virtual_services if scope else ():
+        if any(is_subset(host, full_name(name, service.namespace)) for name in service.hosts):
+            yield from _routes_of(service, (), proxy, http=http)
+
+
+def _routes_of(
+    service: VirtualService, asked: Sequence[Requirement], proxy: Proxy, *, http: bool
+) -> Iterator[OnwardRoute]:
+    if http:
+        numbered = http_clauses(service, asked, proxy)
+        found: Iterator[tuple[Clause, list[tuple[str, int | None]]]] = (
+            (changing(clause, service, rule), places_of(service, rule)) for clause, rule in numbered
+        )
+    else:
+        found = l4_clauses(service, asked, proxy)
+    for clause, places in found:
+        yield OnwardRoute(clause, tuple((full_name(host, service.namespace), port) for host, port in places))
