@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CLEAR_SCREEN = "\x1b[2J"
 HOSTILE = f"a{CLEAR_SCREEN}\x1b]0;title\x07\x9b31m\x7f\u202eb\r\u2028c"
 """Sequences that clear the screen, name the window, set a colour (with one byte, too) and turn the text around."""
+JWS = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlc2ln"
 QUOTED = json.dumps(HOSTILE)
 """The same within quotes of YAML."""
 
@@ -107,6 +108,41 @@ def test_visible_text_keeps_what_is_printable_and_the_ends_of_lines() -> None:
     assert visible("Grüße, 世界 🙂\n\tnext") == "Grüße, 世界 🙂\n\tnext"
     assert visible("a\x1b[2J\x07b\u202ec\ud800") == "a�[2J�b�c�"
     assert visible("a\rb\u2028c\x85d\xa0e") == "a b c d e"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (f"Bearer {JWS}", "Bearer <token>"),
+        (f"{JWS}. Next", "<token>. Next"),
+        ("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.", "<token>."),
+        ("eyJlbmMiOiJBMTI4In0..aXY.Y2lwaGVy.dGFn", "<token>"),
+        ("cut: eyJhbGciOiJSUzI1NiJ9.eyJzdW…", "cut: <token>…"),
+        (
+            "/x?access_token=abc&y=1 and ?ACCESS_TOKEN=d",
+            "/x?access_token=<token>&y=1 and ?ACCESS_TOKEN=<token>",
+        ),
+        ("eyJhbGciOiJSUzI1NiJ9 alone is a header", "eyJhbGciOiJSUzI1NiJ9 alone is a header"),
+    ],
+)
+def test_visible_text_holds_no_token(text: str, seen: str) -> None:
+    assert visible(text) == seen
+    assert visible(seen) == seen
+    assert visible(text, keep_tokens=True) == text
+
+
+def test_a_token_is_hidden_before_a_line_is_cut() -> None:
+    assert one_line(f"a {JWS} b", 8) == "a <toke…"
+
+
+def test_json_text_holds_no_token_and_stays_json() -> None:
+    document = {f"key {JWS}": ["/?access_token=secret", {"path": f"/z/{JWS}", "next": "?access_token="}]}
+
+    assert json.loads(json_text(document)) == {
+        "key <token>": ["/?access_token=<token>", {"path": "/z/<token>", "next": "?access_token="}]
+    }
+    assert json.loads(visible(json_text(document))) == json.loads(json_text(document))
+    assert json.loads(json_text(document, keep_tokens=True)) == document
 
 
 def test_one_line_holds_no_line_end_and_is_cut() -> None:
@@ -193,6 +229,12 @@ def test_render_prints_visible_text(command: Command, manifests: Path) -> None:
     assert is_safe(done.out + done.err)
     assert is_safe(command("render", "-f", "m", "--workload", HOSTILE, mesh=mesh).err)
     assert is_safe(command("render", "-f", "m", "--diff", "n", mesh=mesh).err)
+
+
+def test_render_keeps_what_looks_like_a_token_as_a_proxy_needs_it(command: Command) -> None:
+    mesh = FakeMesh(configs={"shop/cart": {"exact": JWS}})
+    done = command("render", "-f", "m", "--workload", "shop/cart", mesh=mesh)
+    assert json.loads(done.out) == {"exact": JWS}
 
 
 def test_init_prints_visible_text_and_writes_the_values_as_they_are(command: Command, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Text as a terminal may show it: nothing in it moves the cursor, changes colours or hides what follows.
+"""Text as a terminal or report may show it: no character of it acts, and no token of it can be read.
 
 Manifests, case files, responses and names of files come from elsewhere. All that the bench prints goes through here.
 """
@@ -11,22 +11,25 @@ import re
 __all__ = ["JWT", "json_text", "one_line", "visible", "without_tokens"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
-JWT = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
+# The compact form of a JWS (RFC 7515, section 3.1) or JWE (RFC 7516, section 3.1), or its beginning where a text was
+# cut: the header is a JSON object.
+JWT = re.compile(r"eyJ[\w-]+\.(?:[\w-]*\.){0,3}[\w-]+")
 """What looks like a token."""
-# The query parameter in which Istio looks for a token unless a rule names others.
-_TOKEN_PARAMETER = re.compile(r"([?&]access_token=)[^&#\s]*", re.IGNORECASE)
+# The query parameter in which Istio looks for a token unless a rule names others. The value may stand in JSON.
+_TOKEN_PARAMETER = re.compile(r"""([?&]access_token=)[^&#\s"'<>\\]+""", re.IGNORECASE)
 
 
-def visible(text: str) -> str:
-    """Return a text with a replacement character for each control, format or unknown character.
+def visible(text: str, *, keep_tokens: bool = False) -> str:
+    """Return a text without tokens, and with a replacement character for each control, format or unknown character.
 
-    Line ends and tabs stay. Other white space becomes a space.
+    Line ends and tabs stay. Other white space becomes a space. What looks like a token becomes `<token>`.
 
     Args:
         text: Any number of lines.
+        keep_tokens: Whether tokens stay, for a configuration that a proxy takes.
     """
-    return text if text.isprintable() else "".join(map(_visible_character, text))
+    seen = text if text.isprintable() else "".join(map(_visible_character, text))
+    return seen if keep_tokens else without_tokens(seen)
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -40,15 +43,17 @@ def one_line(text: str, limit: int | None = None) -> str:
     return line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def json_text(document: object, *, sort_keys: bool = False) -> str:
-    """Return a JSON document in which every character outside of printable ASCII is escaped.
+def json_text(document: object, *, sort_keys: bool = False, keep_tokens: bool = False) -> str:
+    """Return a JSON document without tokens, in which every character outside of printable ASCII is escaped.
 
     Args:
         document: What `json.dumps` takes.
         sort_keys: Whether keys are sorted.
+        keep_tokens: Whether tokens stay.
     """
     # JSON allows DEL in a string, and `json.dumps` leaves it.
-    return json.dumps(document, indent=2, sort_keys=sort_keys).replace("\x7f", "\\u007f")
+    text = json.dumps(document, indent=2, sort_keys=sort_keys).replace("\x7f", "\\u007f")
+    return text if keep_tokens else without_tokens(text)
 
 
 def _visible_character(character: str) -> str:

@@ -1,8 +1,4 @@
-"""The explanation of every case of every policy test file has the real verdict, and Envoy's results fit together.
-
-The cases of `lambda-bridge/both` need two meshes that are joined, which the lab's own run of them makes. `explain`
-takes one mesh: a request is explained from one set of manifests and one authority of workloads.
-"""
+"""The explanation of every case of every policy test file has the real verdict, and Envoy's results fit together."""
 
 from __future__ import annotations
 
@@ -17,6 +13,8 @@ from meshlab.bench.protocol import Sources
 from meshlab.bench.session import by_setup
 from meshlab.env_file import read_env_file
 from meshlab.explain.explained_outcome import explain
+from meshlab.lab.lambda_bridge.run import BridgeRun, bridge_values
+from meshlab.lab.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,16 +78,39 @@ def explained_on(bench: LocalBench, name: str) -> Iterator[tuple[Outcome, Explan
                 yield outcome, explain(outcome, engine.mesh, engine.under_test)
 
 
-@pytest.mark.parametrize("name", INPUTS)
+def explained_on_both_meshes() -> Iterator[tuple[Outcome, Explanation]]:
+    """Yield the cases of `lambda-bridge/both`, whose requests go from one mesh to the other."""
+    project = Project(ROOT, INFRA / "mesh/overlays/example")
+    files = collect([TESTS / "lambda-bridge/both"], bridge_values(project))
+    with BridgeRun(project, files, condition_probes=True) as run:
+        for outcome in run.send():
+            yield outcome, explain(outcome, run.meshes, run.under_test)
+
+
+BOTH = "lambda-bridge both"
+
+
+@pytest.mark.parametrize("name", [*INPUTS, BOTH])
 def test_the_explanation_of_every_case_has_the_real_verdict(name: str) -> None:
     wrong = {}
     count = 0
-    for outcome, found in explained(name):
+    for outcome, found in explained_on_both_meshes() if name == BOTH else explained(name):
         count += 1
         if problems := list(contradictions(outcome, found)):
             wrong[outcome.case.name] = problems
     assert wrong == {}
     assert count > 0
+
+
+def test_no_policy_test_file_is_left_out() -> None:
+    judged = [cases for _, _, cases, _, _ in INPUTS.values()] + [TESTS / "lambda-bridge/both"]
+
+    assert [
+        file.relative_to(TESTS).as_posix()
+        for file in sorted(TESTS.rglob("*.yaml"))
+        if "cases:" in (text := file.read_text()) or "matrix:" in text
+        if not any(file.is_relative_to(each) for each in judged)
+    ] == []
 
 
 def contradictions(outcome: Outcome, found: Explanation) -> Iterator[str]:

@@ -109,6 +109,9 @@ def test_an_operators_namespace_is_the_root_unless_its_config_names_another() ->
         ("pathNormalization: {normalization: DEFAULT}", "path_normalization", "BASE"),
         ("pathNormalization: {normalization: NONE}", "path_normalization", "NONE"),
         ("defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}", "num_trusted_proxies", 2),
+        # The JSON form of protocol buffers takes a number as a string, too.
+        ("defaultConfig: {gatewayTopology: {numTrustedProxies: '2'}}", "num_trusted_proxies", 2),
+        ("defaultHttpRetryPolicy: {attempts: '0'}", "default_http_retry_policy", RetryPolicy(0)),
         ("defaultServiceExportTo: [.]", "service_export_to", (".",)),
         ("defaultVirtualServiceExportTo: [.]", "virtual_service_export_to", (".",)),
         ("defaultDestinationRuleExportTo: ['~']", "destination_rule_export_to", ("~",)),
@@ -166,7 +169,7 @@ def test_what_cannot_change_an_outcome_is_passed_over(text: str) -> None:
         ("tlsDefaults: {}", "tlsDefaults"),
         ("meshMTLS: {cipherSuites: [X]}", "meshMTLS.cipherSuites"),
         ("defaultConfig: {gatewayTopology: {proxyProtocol: {}}}", "gatewayTopology.proxyProtocol"),
-        ("defaultConfig: {gatewayTopology: {numTrustedProxies: -1}}", "cannot be negative"),
+        ("defaultConfig: {gatewayTopology: {numTrustedProxies: -1}}", "expected a whole number from 0"),
         ("defaultConfig: {interceptionMode: NONE}", "defaultConfig.interceptionMode"),
         ("defaultConfig: {proxyMetadata: {ISTIO_META_ENABLE_HBONE: 'true'}}", "ISTIO_META_ENABLE_HBONE"),
         ("defaultConfig: {connectionSettings: {}}", "defaultConfig.connectionSettings"),
@@ -283,6 +286,23 @@ extensionProviders:
         bad = (changed.get("ask") or changed["Ask"]).authorizer
         assert bad is not None
         assert says in bad.problem
+
+
+def test_a_provider_s_numbers_may_be_strings_as_in_istio_s_own_documentation() -> None:
+    text = """
+extensionProviders:
+  - name: ask
+    envoyExtAuthzGrpc:
+      {service: ask.shop.svc.cluster.local, port: "9000", includeRequestBodyInCheck: {maxRequestBytes: "64"}}
+"""
+    ask = plain(text).extension_providers["ask"].authorizer
+
+    assert ask is not None
+    assert (ask.port, ask.problem) == (9000, "")
+    assert ask.body is not None
+    assert ask.body.max_bytes == 64
+    with pytest.raises(ManifestError, match="expected a whole number"):
+        plain(text.replace("9000", "grpc"))
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,12 @@ def changed(code: str, old: str, new: str) -> str:
         ("ML402", "labels: {version: v1}}]", 'labels: {topology.kubernetes.io/zone: ""}}]', {"ML402"}),
         # A Service that is not read is no Service that is missing.
         ("ML203", "targetPort: 8080}]}", "targetPort: 8080, unknown: x}]}", {"ML000"}),
+        # So are a workload, a delegate, the settings of the mesh, a policy and an authentication.
+        ("ML302", "labels: {app: cart}}", "labels: {app: cart, sidecar.istio.io/unknown: x}}", {"ML000"}),
+        ("ML205", "  http:\n    - route: [", "  http:\n    - unknown: x\n      route: [", {"ML000"}),
+        ("ML301", "extensionProviders:", "unknown: x\n    extensionProviders:", {"ML000"}),
+        ("ML305", "    - issuer: ", "    - unknown: x\n      issuer: ", {"ML000"}),
+        ("ML304", "  rules:\n    - ", "  rules:\n    - unknown: x\n      ", {"ML000"}),
         # Another namespace than that of the route, which the service is not exported to.
         (
             "ML203",
@@ -74,6 +80,28 @@ def changed(code: str, old: str, new: str) -> str:
 )
 def test_a_change_is_found_or_not(tmp_path: Path, code: str, old: str, new: str, expected: set[str]) -> None:
     assert found(tmp_path, changed(code, old, new)) == expected
+
+
+def test_an_object_that_is_not_read_explains_nothing_in_another_namespace(tmp_path: Path) -> None:
+    pod = """---
+apiVersion: v1
+kind: Pod
+metadata: {name: x, namespace: NAMESPACE, labels: {sidecar.istio.io/unknown: x}}
+spec: {containers: [{name: x, image: x}]}
+"""
+    selects_nothing = changed(
+        "ML302", "matchLabels: {app: cart}}\n  rules", "matchLabels: {app: x}}\n  rules"
+    )
+
+    assert found(tmp_path, selects_nothing + pod.replace("NAMESPACE", "shop")) == {"ML000"}
+    assert found(tmp_path, selects_nothing + pod.replace("NAMESPACE", "bank")) == {"ML000", "ML302"}
+
+
+def test_a_second_file_with_an_object_explains_nothing(tmp_path: Path) -> None:
+    text = changed("ML302", "matchLabels: {app: cart}}\n  rules", "matchLabels: {app: x}}\n  rules")
+    (tmp_path / "other.yaml").write_text(text.replace("image: cart", "image: other"))
+
+    assert {"ML000", "ML302"} <= found(tmp_path, text)
 
 
 def test_principals_of_another_mesh_are_right_at_a_gateway_that_takes_client_certificates(

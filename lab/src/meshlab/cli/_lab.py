@@ -141,6 +141,14 @@ def demo(
             " For events alone.",
         ),
     ] = True,
+    explain: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="Also explain the requests whose names hold these words, as meshlab explain does. For lambda-bridge.",
+            show_default=False,
+        ),
+    ] = "",
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
     ] = False,
@@ -171,6 +179,8 @@ def demo(
             raise LabError(
                 f"--events, --overlay and --no-policy-tests are for the demo of events, not for {mesh}"
             )
+        if explain and mesh is not _Mesh.LAMBDA_BRIDGE:
+            raise LabError(f"--explain is for lambda-bridge; ask meshlab explain about the mesh of {mesh}")
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
             from meshlab.demo.story_demo import run_story_demo
@@ -185,7 +195,7 @@ def demo(
         if mesh is _Mesh.LAMBDA_BRIDGE:
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
-            good = run_lambda_bridge(found, terminal_tables.console(), verbose=verbose)
+            good = run_lambda_bridge(found, terminal_tables.console(), verbose=verbose, to_explain=explain)
         elif mesh is _Mesh.LOOKUP_ACCESS:
             from meshlab.demo.lookup_access import run_lookup_access
 

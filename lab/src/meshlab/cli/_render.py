@@ -64,7 +64,7 @@ def render(
         rendered = _rendered(mesh, [workload] if workload else [])
         if out is None:
             for text in rendered.values():
-                say(text, nl=False)
+                say(text, nl=False, keep_tokens=True)
             return
         _write(out, rendered)
 
@@ -88,7 +88,7 @@ def _rendered(mesh: "LoadedMesh", only: "Sequence[str]") -> dict[str, str]:
 
 
 def _text(config: "Mapping[str, object]") -> str:
-    return json_text(config, sort_keys=True) + "\n"
+    return json_text(config, sort_keys=True, keep_tokens=True) + "\n"
 
 
 def _write(directory: Path, rendered: "Mapping[str, str]") -> None:

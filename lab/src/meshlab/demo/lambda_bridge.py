@@ -9,6 +9,9 @@ from rich.table import Table
 
 from meshlab.bench.case_file.collect import collect
 from meshlab.bench.report import outcome_texts
+from meshlab.bench.selection import select
+from meshlab.explain.as_text import print_explanation
+from meshlab.explain.explained_outcome import explain
 from meshlab.lab.lambda_bridge.run import BridgeRun, bridge_values
 
 if TYPE_CHECKING:
@@ -25,13 +28,16 @@ _CASES = "infra/policy-tests/lambda-bridge/both"
 _MOST_CHARACTERS = 200
 
 
-def run_lambda_bridge(project: Project, console: Console, *, verbose: bool = False) -> bool:
+def run_lambda_bridge(
+    project: Project, console: Console, *, verbose: bool = False, to_explain: str = ""
+) -> bool:
     """Run both meshes, the load balancer and the function, and show what becomes of each request.
 
     Args:
         project: The checkout to run.
         console: Where to show it.
         verbose: Whether to show every proxy on the way of each request.
+        to_explain: Which requests to explain, as `-k` chooses cases; none where it is empty.
 
     Returns:
         Whether every request ended as the policy tests expect.
@@ -39,11 +45,13 @@ def run_lambda_bridge(project: Project, console: Console, *, verbose: bool = Fal
     Raises:
         LabError: A part did not start.
         CaseFileError: A case is wrong.
+        SelectionError: `to_explain` cannot be read, or selects no case.
     """
     began_at = time.monotonic()
     files = collect([project.root / _CASES], bridge_values(project))
+    chosen = select([case for file in files for case in file.cases], to_explain) if to_explain else []
     with console.status("making certificates, starting both meshes, the load balancer and the function"):
-        run = BridgeRun(project, files)
+        run = BridgeRun(project, files, condition_probes=bool(chosen))
     with run:
         ready_after_s = time.monotonic() - began_at
         outcomes = list(run.send())
@@ -55,6 +63,9 @@ def run_lambda_bridge(project: Project, console: Console, *, verbose: bool = Fal
             console.print(
                 "  ".join((outcome.case.name, *outcome_texts.hop_lines(hop))), style="dim", highlight=False
             )
+    for outcome in outcomes:
+        if outcome.case in chosen:
+            print_explanation(explain(outcome, run.meshes, run.under_test), console, verbose=verbose)
     failed = [outcome for outcome in outcomes if outcome.state != "passed"]
     for outcome in failed:
         reasons = "; ".join(outcome_texts.reasons(outcome))

@@ -15,16 +15,16 @@ from meshlab.explain.manifest_places import safe
 from meshlab.explain.policy_step import policies_step
 from meshlab.explain.route_step import route_step
 from meshlab.explain.token_step import token_step
+from meshlab.istio import Mesh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
     from meshlab.explain.explanation import State
-    from meshlab.istio import Mesh
 
 __all__ = ["contexts", "explain", "stop_of"]
 
@@ -47,12 +47,12 @@ _UNREADABLE = ("upgrade_failed", "path_normalization_failed", "missing_host_head
 """Details of requests that Envoy answers before it looks at tokens and policies, beside those that it cannot read."""
 
 
-def explain(outcome: Outcome, mesh: Mesh, under_test: MeshUnderTest) -> Explanation:
+def explain(outcome: Outcome, mesh: Mesh | Sequence[Mesh], under_test: MeshUnderTest) -> Explanation:
     """Return the explanation of an outcome, without proposals of changes.
 
     Args:
         outcome: The outcome, of a bench with `condition_probes`.
-        mesh: The mesh that it ran on, with the workloads that its case file declares.
+        mesh: The mesh that it ran on, with the workloads that its case file declares; several where meshes are joined.
         under_test: The configurations that it ran on.
     """
     case, verdict = outcome.case, outcome.verdict
@@ -67,10 +67,15 @@ def explain(outcome: Outcome, mesh: Mesh, under_test: MeshUnderTest) -> Explanat
     )
 
 
-def contexts(outcome: Outcome, mesh: Mesh, under_test: MeshUnderTest) -> list[HopContext]:
-    """Return what each hop of an outcome is explained from."""
+def contexts(outcome: Outcome, mesh: Mesh | Sequence[Mesh], under_test: MeshUnderTest) -> list[HopContext]:
+    """Return what each hop of an outcome is explained from: the mesh that has its proxy, and the configurations."""
     hops = outcome.verdict.hops if outcome.verdict else ()
-    return [HopContext(outcome.case, hops, index, mesh, under_test) for index in range(len(hops))]
+    meshes = (mesh,) if isinstance(mesh, Mesh) else mesh
+    mesh_of = {workload.ref: each for each in meshes for workload in each.workloads}
+    return [
+        HopContext(outcome.case, hops, index, mesh_of[hop.workload], under_test)
+        for index, hop in enumerate(hops)
+    ]
 
 
 def stop_of(hop: Hop) -> str:

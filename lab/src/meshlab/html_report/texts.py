@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from meshlab.visible_text import visible, without_tokens
+from meshlab.visible_text import visible
 
 __all__ = ["embedded_json", "shortened", "shown"]
 
@@ -23,7 +23,7 @@ def shown(text: str) -> str:
     Args:
         text: Any number of lines.
     """
-    return without_tokens(visible(text))
+    return visible(text)
 
 
 def shortened(text: str, length: int) -> str:

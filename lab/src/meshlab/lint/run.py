@@ -9,6 +9,7 @@ from meshlab.lint.facts import Facts
 from meshlab.lint.rule import Finding, Severity
 from meshlab.lint.rules import BAD_SUPPRESSION, BY_CODE, NOT_READ, RULES
 from meshlab.lint.suppressions import Suppressions
+from meshlab.lint.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,11 @@ def _problems(inputs: Inputs, mesh: Mesh) -> Iterator[Problem]:
     ]
     for problem in refused:
         yield _with_code(problem, NOT_READ.code)
+    unread = Unread(tuple(refused), mesh.root_namespace)
+    yield from (each for each in _findings(inputs, mesh) if not unread.may_explain(each))
+
+
+def _findings(inputs: Inputs, mesh: Mesh) -> Iterator[Problem]:
     for note in mesh.notes:
         yield note if note.code else _with_code(note, NOT_READ.code)
     facts = Facts(inputs.manifests, mesh)

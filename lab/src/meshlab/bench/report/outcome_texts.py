@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import HttpRequest, TlsRequest
-from meshlab.visible_text import one_line, without_tokens
+from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
     from meshlab.bench.case import Case, Expectation
@@ -76,7 +76,7 @@ def request(case: Case) -> str:
     """Return what is sent, in one line."""
     sent = case.request
     if isinstance(sent, HttpRequest):
-        return printable(without_tokens(f"{sent.method} {sent.url}"))
+        return printable(f"{sent.method} {sent.url}")
     scheme = "tls" if isinstance(sent, TlsRequest) else "tcp"
     return printable(f"{scheme} {sent.host}:{sent.port}")
 
@@ -107,7 +107,7 @@ def reasons(outcome: Outcome) -> tuple[str, ...]:
 
 
 def printable(text: str, limit: int = _MAX_TEXT) -> str:
-    """Return a text on one line without control characters, cut where it is long."""
+    """Return a text on one line without control characters and tokens, cut where it is long."""
     return one_line(text, limit)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from meshlab.istio.read.fields import Fields
 from meshlab.istio.read.status_codes import STATUS_CODES
+from meshlab.istio.read.virtual_service.protobuf_values import integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,12 +139,12 @@ def _authorizer(name: str, entry: Fields, kind: str) -> ExternalAuthorizer:
     body = written.mapping(
         "includeRequestBodyInCheck", ("maxRequestBytes", "allowPartialMessage", "packAsBytes")
     )
-    if "includeRequestBodyInCheck" in written and not body.integer("maxRequestBytes"):
+    if "includeRequestBodyInCheck" in written and not integer(body, "maxRequestBytes"):
         raise body.where.key("maxRequestBytes").error("missing; Envoy refuses a limit of 0 bytes.")
     # Istio prefers the new name, and takes the old one where the new one is absent.
     in_check = _headers(written, "includeRequestHeadersInCheck") or _headers(written, "includeHeadersInCheck")
     lists = {key: _headers(written, key) for key in _HTTP_ONLY if key.startswith("headersTo")}
-    service, port = written.string("service"), written.integer("port") or 0
+    service, port = written.string("service"), integer(written, "port") or 0
     status, prefix = written.string("statusOnError"), written.string("pathPrefix")
     problems = [
         _name_problem(name),
@@ -163,7 +164,7 @@ def _authorizer(name: str, entry: Fields, kind: str) -> ExternalAuthorizer:
         fail_open=written.boolean("failOpen"),
         status_on_error=status,
         body=RequestBody(
-            body.integer("maxRequestBytes") or 0,
+            integer(body, "maxRequestBytes") or 0,
             body.boolean("allowPartialMessage"),
             body.boolean("packAsBytes"),
         )

@@ -20,6 +20,7 @@ from meshlab.istio.read.fields import Fields, Where
 from meshlab.istio.read.ingress import IngressMode, IngressSettings
 from meshlab.istio.read.istio_operator import read_operator
 from meshlab.istio.read.proxy_config import ForwardedCertificate, read_proxy_config
+from meshlab.istio.read.virtual_service.protobuf_values import integer
 from meshlab.manifest import Manifest, parse_yaml
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def _retries(config: Fields) -> RetryPolicy | None:
             "backoff",
         ),
     )
-    attempts = policy.integer("attempts") or 0
+    attempts = integer(policy, "attempts", signed=True) or 0
     if attempts < 0:
         raise policy.where.key("attempts").error("cannot be negative.")
     if attempts == 0 and any(key in policy for key in ("perTryTimeout", "retryOn", "retryRemoteLocalities")):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read import mesh_config_fields as names
 from meshlab.istio.read.fields import Fields
+from meshlab.istio.read.virtual_service.protobuf_values import integer
 from meshlab.manifest import parse_yaml
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ def read_proxy_config(value: object, where: Where) -> GatewayTopology:
 def _topology(proxy: Fields) -> GatewayTopology:
     known = ("numTrustedProxies", "forwardClientCertDetails")
     topology = proxy.mapping("gatewayTopology", known, names.TOPOLOGY_REFUSED)
-    trusted = topology.integer("numTrustedProxies")
-    if trusted is not None and trusted < 0:
-        raise topology.where.key("numTrustedProxies").error("cannot be negative.")
+    trusted = integer(topology, "numTrustedProxies")
     forwarded = topology.choice("forwardClientCertDetails", _FORWARDED, "UNDEFINED")
     return GatewayTopology(
         trusted, None if forwarded == "UNDEFINED" else cast("ForwardedCertificate", forwarded)

@@ -73,18 +73,27 @@ class BridgeRun:
         project: Whose manifests, function and certificates to run.
         case_files: What will be sent. Workloads that they declare belong to the mesh in GKE.
         balancer: What the load balancer shows to the gateway; by default a certificate with its own name.
+        condition_probes: Whether proxies record rules and conditions of policies one by one, for explanations.
 
     Attributes:
         certificates: The certificates between the meshes.
         gateway_address: Where the ingress gateway of EKS listens.
+        meshes: The mesh in GKE and that in EKS.
+        under_test: The configurations of both.
     """
 
     def __init__(
-        self, project: Project, case_files: Sequence[CaseFile], *, balancer: Certificate | None = None
+        self,
+        project: Project,
+        case_files: Sequence[CaseFile],
+        *,
+        balancer: Certificate | None = None,
+        condition_probes: bool = False,
     ) -> None:
         self.gateway_address = Address("", 0)
         self._project = project
         self._cases = [case for case_file in case_files for case in case_file.cases]
+        self._condition_probes = condition_probes
         self._values = bridge_values(project)
         self._ends = ExitStack()
         try:
@@ -186,9 +195,15 @@ class BridgeRun:
         links = {(self._values["EKS_GATEWAY_ADDRESS"], 443): self.gateway_address}
         first = PlacedMesh.place(gke, self._secrets[0], lambda: next(ports), links)
         relay = self._ends.enter_context(Relay(first.placement.relay, first.placement.without_proxy))
-        under_test = replace(joined(first, second, _EKS), relayed=relay.onward)
+        self.meshes = (gke, eks)
+        self.under_test = replace(joined(first, second, _EKS), relayed=relay.onward)
         running = RunningMesh(
-            self._supervisor, under_test, self._authorities, Issuers({}), apps=[self._balancer(balancer)]
+            self._supervisor,
+            self.under_test,
+            self._authorities,
+            Issuers({}),
+            apps=[self._balancer(balancer)],
+            condition_probes=self._condition_probes,
         )
         self._ends.callback(running.close)
         return running
