@@ -11,7 +11,7 @@ import meshcontract
 
 from . import CONTRACT, RefusalError
 from .arguments import existing_file
-from .rollout import function
+from .deploy import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ def variables(values: Mapping[str, str], driver: str) -> dict[str, str]:
         values: a checked contract.
         driver: ``serve`` or ``work``.
     """
-    found = function.environment({**values, **_UNMOUNTED})
+    found = entry_points.environment({**values, **_UNMOUNTED})
     if driver == "work":
         # Limits of a push. A worker extends the lease of what it holds.
         for limit in ("FUNCTION_TIMEOUT_S", "SUBSCRIPTION_ACK_DEADLINE_S"):
@@ -62,7 +62,7 @@ def _configmap(found: Mapping[str, str]) -> str:
 
 
 _FORMATS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
-    "yaml": function.environment_yaml,
+    "yaml": entry_points.environment_yaml,
     "env": _env,
     "json": _json,
     "tfvars": _tfvars,

@@ -13,7 +13,7 @@ import meshcontract
 import pytest
 from meshlab.processes.ports import free_ports
 
-from deploy.steps.rollout import function
+from deploy.steps.deploy import entry_points
 from tests.deploy.harness import CONTRACT
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 STARTED_WITHIN_S = 30.0
 
 
-def environment(entry: function.EntryPoint = function.ENRICH) -> dict[str, str]:
+def environment(entry: entry_points.EntryPoint = entry_points.ENRICH) -> dict[str, str]:
     """What a deployment sets."""
-    return function.environment(meshcontract.load(CONTRACT), entry)
+    return entry_points.environment(meshcontract.load(CONTRACT), entry)
 
 
 def framework(
-    app: Path, variables: dict[str, str], port: int, entry: function.EntryPoint = function.ENRICH
+    app: Path, variables: dict[str, str], port: int, entry: entry_points.EntryPoint = entry_points.ENRICH
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [str(app / "venv/bin/functions-framework"), f"--target={entry.name}", "--host=127.0.0.1"],
@@ -43,7 +43,7 @@ def framework(
 
 @contextlib.contextmanager
 def served(
-    app: Path, variables: dict[str, str], entry: function.EntryPoint = function.ENRICH
+    app: Path, variables: dict[str, str], entry: entry_points.EntryPoint = entry_points.ENRICH
 ) -> Iterator[str]:
     """The function behind functions-framework, once it answers; its address."""
     port = next(free_ports())

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from deploy.steps.deploy.deployment_order import DIRECT_EGRESS_SINCE
 from deploy.steps.package.runtime import RUNTIME
-from deploy.steps.rollout.function import DIRECT_EGRESS_SINCE
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import meshcontract
 import pytest
 
 from deploy.steps.dataflow import jobs, names, readback, template
+from deploy.steps.deploy.plan import Read, Run, When
 from deploy.steps.gcloud import NOT_FOUND
-from deploy.steps.rollout.plan import Read, Run, When
 from tests.deploy.api.cloud import Cloud
 from tests.deploy.api.google_cli import GCLOUD, MISSING, environment
 from tests.deploy.api.server import serving
@@ -28,7 +28,7 @@ from tests.deploy.harness import CONTRACT, ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from deploy.steps.rollout.plan import Step
+    from deploy.steps.deploy.plan import Step
 
 pytestmark = pytest.mark.skipif(GCLOUD is None, reason=MISSING)
 

@@ -7,7 +7,7 @@ import re
 
 import meshcontract
 
-from deploy.steps.rollout.function import DIRECT_EGRESS_SINCE
+from deploy.steps.deploy.deployment_order import DIRECT_EGRESS_SINCE
 from tests.deploy.harness import CONTRACT, ROOT
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

@@ -14,14 +14,14 @@ ALLOWED = {
     "bridge": set(),
     "alerts": set(),
     "smoke": set(),
-    "rollout": {"package"},
-    "environment": {"rollout"},
-    "dataflow": {"package", "rollout"},
-    "cloud": {"rollout"},
-    "verify": {"alerts", "cloud", "package", "rollout"},
-    "grant": {"cloud", "rollout", "verify"},
-    "rollback": {"cloud", "rollout", "verify"},
-    "destroy": {"alerts", "cloud", "rollout", "verify"},
+    "deploy": {"package"},
+    "environment": {"deploy"},
+    "dataflow": {"package", "deploy"},
+    "cloud": {"deploy"},
+    "verify": {"alerts", "cloud", "package", "deploy"},
+    "grant": {"cloud", "deploy", "verify"},
+    "rollback": {"cloud", "deploy", "verify"},
+    "destroy": {"alerts", "cloud", "deploy", "verify"},
 }
 
 

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.steps.deploy import entry_points
 from deploy.steps.package import bundle
-from deploy.steps.rollout import function
 from tests.deploy.harness import TRIGGER
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_a_mounted_key_of_pseudonyms_goes_to_the_function_that_writes_rows_alone
 def test_every_value_survives_the_file_that_gcloud_reads(variables: dict[str, str]) -> None:
     # YAML takes no raw control characters or lone surrogates; a contract cannot hold them either.
     printable = {name: value for name, value in variables.items() if value.isprintable()}
-    assert yaml.safe_load(function.environment_yaml(printable)) == (printable or None)
+    assert yaml.safe_load(entry_points.environment_yaml(printable)) == (printable or None)
 
 
 @pytest.mark.parametrize("value", ["a,b", "yes", "0123", "a:b", "1e3", "0x1f", "a=b"])

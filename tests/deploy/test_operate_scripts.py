@@ -18,13 +18,13 @@ from meshcontract.cloud_types import MEMBERS
 from deploy.steps import RefusalError
 from deploy.steps.cloud import actions, recordings
 from deploy.steps.cloud.answers import Answer, Outcome
+from deploy.steps.deploy.entry_points import ENRICH, LOOKUP
 from deploy.steps.destroy import backlog
 from deploy.steps.destroy import cli as destroy
 from deploy.steps.grant import cli as grant_cli
 from deploy.steps.grant import conditions, invoker, members, workload_identity
 from deploy.steps.rollback import cli as rollback
 from deploy.steps.rollback import fit
-from deploy.steps.rollout.function import ENRICH, LOOKUP
 from tests.deploy import verified
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from meshpass.testing import ThrowawayKey
 
-from deploy.steps.rollout.function import LOOKUP
+from deploy.steps.deploy.entry_points import LOOKUP
 from tests.deploy.alone import environment, served
 from tests.deploy.test_packaged_event import gateway
 

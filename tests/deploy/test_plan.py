@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from deploy.steps import gcloud
+from deploy.steps.deploy import entry_points, plan
+from deploy.steps.deploy.plan import Empty, Matches, Older, Say, lacks_line, present
 from deploy.steps.gcloud import Value, show
-from deploy.steps.rollout import function, plan
-from deploy.steps.rollout.plan import Empty, Matches, Older, Say, lacks_line, present
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def test_no_value_breaks_out_of_the_environment_file_or_of_a_message(tmp_path: P
     variables = {f"KEY_{number}": value for number, value in enumerate(NASTY)}
     target = tmp_path / "it's env.yaml"
     steps: list[plan.Step] = [
-        plan.Write(target, function.environment_yaml(variables)),
+        plan.Write(target, entry_points.environment_yaml(variables)),
         *(Say((value,)) for value in NASTY),
     ]
     done = shell(plan.script(steps, "deploy/deploy"), tmp_path)

@@ -19,7 +19,7 @@ from deploy.steps.cloud.answers import Answer, Outcome, Question, answer_of, one
 from deploy.steps.cloud.names import checked_name
 from deploy.steps.cloud.patches import patched
 from deploy.steps.cloud.scrub import HIDDEN, Scrubber
-from deploy.steps.rollout.function import ENRICH, LOOKUP
+from deploy.steps.deploy.entry_points import ENRICH, LOOKUP
 from deploy.steps.verify import cli, report
 from deploy.steps.verify.checks import reading
 from deploy.steps.verify.checks.alerts import holds

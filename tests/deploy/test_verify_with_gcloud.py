@@ -16,11 +16,11 @@ import pytest
 
 from deploy.steps.cloud import readers, recordings
 from deploy.steps.cloud.answers import Outcome, answer_of
+from deploy.steps.deploy.entry_points import ENRICH, LOOKUP
 from deploy.steps.destroy import cli as destroy
 from deploy.steps.grant import invoker, workload_identity
 from deploy.steps.rollback import cli as rollback
 from deploy.steps.rollback import fit
-from deploy.steps.rollout.function import ENRICH, LOOKUP
 from tests.deploy import recorded_api, verified
 
 MESSAGES = {

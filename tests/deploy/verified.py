@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.steps.cloud import recordings
 from deploy.steps.cloud.answers import Answer, Outcome
-from deploy.steps.rollout.function import ENRICH, LOOKUP
+from deploy.steps.deploy.entry_points import ENRICH, LOOKUP
 from deploy.steps.verify import checks, cli
 from deploy.steps.verify.deployment import Deployment
 

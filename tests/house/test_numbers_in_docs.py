@@ -121,7 +121,7 @@ STATED = [
     Stated(
         FUNCTION, r"16 MiB if absent, at most (\d+) MiB", "enrichment.settings.model:MOST_UNPACKED_BYTES", MIB
     ),
-    Stated(FUNCTION, r"A message may hold ([\d,]+) events", "enrichment.event.parts:MAX_EVENTS"),
+    Stated(FUNCTION, r"A message may hold ([\d,]+) events", "enrichment.event.formats:MAX_EVENTS"),
     Stated(FUNCTION, r"which make up to ([\d,]+) rows", "enrichment.core.plan:MAX_MESSAGE_ROWS"),
     Stated(FUNCTION, r"and ([\d,]+) MB of rows together", "enrichment.core.plan:MAX_MESSAGE_ROW_BYTES", MB),
     Stated(FUNCTION, r"within its last ([\d,]+) rows", "enrichment.event.recent_ids:MAX_IDS"),
@@ -173,7 +173,7 @@ STATED = [
     Stated(
         WORKER,
         r"tried within the last (\d+) minutes",
-        "enrichment.drivers.work.stream:STUCK_AFTER_S",
+        "enrichment.drivers.work.health:STUCK_AFTER_S",
         MINUTE_S,
     ),
     Stated(

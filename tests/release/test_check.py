@@ -9,7 +9,7 @@ import pytest
 
 from tools import ROOT
 from tools.check import __main__ as command
-from tools.check import changes, choose, imports
+from tools.check import changes, choose, imports, measure
 from tools.release import git
 
 FILES = {
@@ -51,6 +51,50 @@ def test_a_changed_module_runs_the_tests_that_import_it_or_what_imports_it(repos
     }
     assert choice.left == ["tests/e2e/test_all.py"]
     assert choice.unknown == []
+
+
+def test_the_nearest_tests_run_and_what_costs_more_than_a_minute_with_them_is_left(repository: Path) -> None:
+    top = "sdk/src/meshpass/_middle.py"
+    (repository / "tests/sdk/test_top.py").write_text("from meshpass import _top\n")
+    (repository / "tests/sdk/test_middles.py").write_text("from meshpass import _top\n")
+    (repository / "tests/sdk/conftest.py").write_text("")
+    seconds = {"tests/sdk/test_middle.py": 30, "tests/sdk/test_middles.py": 20, "tests/sdk/test_top.py": 20}
+
+    choice = choose.choose(repository, [top], seconds=seconds)
+
+    assert choice.tests == {
+        "tests/sdk/test_middle.py": f"imports {top}",
+        "tests/sdk/test_middles.py": f"has the name of {top}",
+    }
+    assert choice.left == ["tests/sdk/test_top.py"]
+
+
+def test_a_changed_test_runs_whatever_it_costs(repository: Path) -> None:
+    choice = choose.choose(repository, ["tests/sdk/test_base.py"], seconds={"tests/sdk/test_base.py": 1_000})
+    assert set(choice.tests) == {"tests/sdk/test_base.py"}
+
+
+def test_no_change_of_one_source_file_chooses_tests_of_much_more_than_a_minute() -> None:
+    map_, seconds = imports.importers(ROOT), measure.table()
+    for path in (
+        "sdk/src/meshpass/_call/retry.py",
+        "lab/src/meshlab/errors.py",
+        "infra/contract/src/meshcontract/__init__.py",
+    ):
+        chosen = choose.choose(ROOT, [path], map_, seconds).tests
+        assert 0 < sum(seconds.get(test, 0) for test in chosen) <= choose.BUDGET_S
+
+
+def test_a_measurement_replaces_what_the_table_said_of_the_same_files() -> None:
+    assert measure.merged({"a": 9, "b": 7, "c": 5}, {"b": 3.4, "c": 0.4, "d": 2.6}) == {
+        "a": 9,
+        "b": 3,
+        "d": 3,
+    }
+
+
+def test_the_table_of_costs_names_test_files_that_exist() -> None:
+    assert [test for test in measure.table() if not (ROOT / test).is_file()] == []
 
 
 def test_a_changed_conftest_runs_all_tests_below_it_and_a_changed_test_itself(repository: Path) -> None:

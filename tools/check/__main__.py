@@ -42,7 +42,7 @@ def report(commit: str, changed: Sequence[str], choice: choose.Choice) -> str:
     lines += [f"  {test}  ({why})" for test, why in sorted(choice.tests.items())]
     if choice.left:
         lines.append(
-            f"{len(choice.left)} test files reach the change by more imports; `make test` runs them:"
+            f"{len(choice.left)} more test files reach the change, and take longer; `make test` runs them:"
         )
         lines += [f"  {test}" for test in choice.left[:_SHOWN]]
         lines += [f"  and {len(choice.left) - _SHOWN} more"] if len(choice.left) > _SHOWN else []

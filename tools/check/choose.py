@@ -1,18 +1,34 @@
-"""Choice of tests for changed files. It is made from a map, so it can be explained, and it says what it leaves out."""
+"""Choice of tests for changed files. It is made from a map, so it can be explained, and it says what it leaves out.
+
+The nearest tests come first, until they have cost a minute: changed tests, tests that import a changed file, tests
+with its name, tests that read it, tests that import what imports it. Among equals the cheap ones come first.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tools.check import imports
+from tools.check import imports, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 STEPS = 2
 """Imports between a changed file and a test that still runs: the test imports it, or what imports it."""
+
+BUDGET_S = 60
+"""Processor seconds that the chosen tests may cost together, besides those that changed themselves. Two processes
+share them, on a machine that may be slower than the one that measured."""
+
+_SMALL_S = 1  # a file that costs too little to be in the table
+
+_SAME_START = 4
+
+# How near a test is to a change, the nearest first.
+_CHANGED, _IMPORTS, _NAMED_ALIKE, _READS, _REACHES = range(5)
 
 # What no import shows: the beginning of a path, and the tests that read such files. The longest beginning counts.
 _READ = {
@@ -47,7 +63,8 @@ class Choice:
 
     Attributes:
         tests: files and folders that are run, each with why.
-        left: test files that reach the change by more imports, and are left to ``make test``.
+        left: test files that reach the change, too, and are left to ``make test``: they are farther away, or cost more
+            than the budget has.
         unknown: changed files for which there is no test in the map.
     """
 
@@ -56,41 +73,83 @@ class Choice:
     unknown: list[str] = field(default_factory=list)
 
 
-def choose(root: Path, changed: Sequence[str], map_: Mapping[str, set[str]] | None = None) -> Choice:
+def choose(
+    root: Path,
+    changed: Sequence[str],
+    map_: Mapping[str, set[str]] | None = None,
+    seconds: Mapping[str, int] | None = None,
+) -> Choice:
     """Return the tests for changed files.
 
     Args:
         root: the top of the repository.
         changed: paths from there; a path that was removed counts too.
         map_: who imports whom; read from the sources where it is not given.
+        seconds: what test files cost; as measured last where it is not given.
     """
     map_ = imports.importers(root) if map_ is None else map_
+    seconds = measure.table() if seconds is None else seconds
     choice = Choice()
+    found: dict[str, tuple[int, str]] = {}
     for path in changed:
-        before = len(choice.tests) + len(choice.left)
-        known = False
-        if path.endswith(".py"):
-            for name, steps in imports.reached(map_, [path]).items():
-                if _is_test(name) and (root / name).is_file():
-                    known = True
-                    _take(choice, name, path, steps)
-        for test in _readers(path):
-            if (root / test).exists():
-                known = True
-                choice.tests.setdefault(test, f"reads {path}")
-        if not known and len(choice.tests) + len(choice.left) == before:
+        near = list(_near(root, path, map_))
+        for test, nearness, why in near:
+            if test not in found or nearness < found[test][0]:
+                found[test] = nearness, why
+        if not near:
             choice.unknown.append(path)
-    choice.left = sorted({name for name in choice.left if not _is_covered(name, choice.tests)})
+    left_s = BUDGET_S
+    for test, (nearness, why) in sorted(
+        found.items(), key=lambda each: (each[1][0], _cost_s(each[0], seconds))
+    ):
+        cost_s = 0 if nearness == _CHANGED else _cost_s(test, seconds)
+        if nearness > _REACHES or cost_s > left_s:
+            choice.left.append(test)
+        else:
+            left_s -= cost_s
+            choice.tests[test] = why
+    choice.left = sorted(name for name in choice.left if not _is_covered(name, choice.tests))
     return choice
 
 
-def _take(choice: Choice, name: str, path: str, steps: int) -> None:
+def _near(root: Path, path: str, map_: Mapping[str, set[str]]) -> Iterator[tuple[str, int, str]]:
+    """Yield tests for a changed file, each with how near it is, and why."""
+    if path.endswith(".py"):
+        for name, steps in imports.reached(map_, [path]).items():
+            if _is_test(name) and (root / name).is_file():
+                yield (name, *_nearness(name, path, steps))
+    for test in _readers(path):
+        if (root / test).exists():
+            yield test, _READS, f"reads {path}"
+
+
+def _nearness(test: str, path: str, steps: int) -> tuple[int, str]:
     if steps == 0:
-        choice.tests[name] = "changed"
-    elif steps > STEPS or name.startswith(_WHOLE_SYSTEM):
-        choice.left.append(name)
-    else:
-        choice.tests.setdefault(name, f"imports {path}" if steps == 1 else f"imports what imports {path}")
+        return _CHANGED, "changed"
+    if test.startswith(_WHOLE_SYSTEM):
+        return _REACHES + 1, "starts the whole system"
+    if steps == 1:
+        return _IMPORTS, f"imports {path}"
+    if _is_named_alike(test, path):
+        return _NAMED_ALIKE, f"has the name of {path}"
+    return _REACHES + max(0, steps - STEPS), f"imports what imports {path}"
+
+
+def _is_named_alike(test: str, path: str) -> bool:
+    """Return whether a test has a word of the module's name, as test_sdk_retries.py of retry.py."""
+    beginnings = {word[:_SAME_START] for word in _words(path) if len(word) >= _SAME_START}
+    return bool(beginnings & {word[:_SAME_START] for word in _words(test)})
+
+
+def _words(path: str) -> list[str]:
+    return re.split(r"[_.]+", path.rpartition("/")[2].removesuffix(".py").removeprefix("test_"))
+
+
+def _cost_s(test: str, seconds: Mapping[str, int]) -> int:
+    return (
+        seconds.get(test, 0) + sum(s for name, s in seconds.items() if name.startswith(f"{test}/"))
+        or _SMALL_S
+    )
 
 
 def _readers(path: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from .answers import Question
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
     from .answers import Answer
 
 TOPICS = {

@@ -12,16 +12,16 @@ import meshcontract
 
 from .. import CONTRACT, ROOT, RefusalError, gcloud, relative
 from ..arguments import existing_file, folder_to_read
+from ..deploy import plan
 from ..package import bundle
 from ..package.kinds import DATAFLOW
-from ..rollout import plan
 from . import jobs, names, readback, template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ..rollout.plan import Step
+    from ..deploy.plan import Step
 
 _NAME = "deploy/dataflow"
 _OF_A_BACKFILL = "[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?"

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..deploy import subscription as delivery
+from ..deploy.plan import Check, Empty, Matches, Read, Refusal, Run, Step, When, present
 from ..gcloud import Value
-from ..rollout import subscription as delivery
-from ..rollout.plan import Check, Empty, Matches, Read, Refusal, Run, Step, When, present
 from . import names, template
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ..rollout.function import environment as function_environment
+from ..deploy.entry_points import environment as function_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,14 +17,14 @@ from .. import CONTRACT, RefusalError, StoppedError, gcloud
 from ..arguments import existing_file
 from ..cloud import actions, readers
 from ..cloud.answers import Outcome, Question
-from ..rollout.function import ENRICH, ENTRY_POINTS, LOOKUP
+from ..deploy.entry_points import ENRICH, ENTRY_POINTS, LOOKUP
 from . import backlog, inventory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..cloud.readers import Reader
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
     from .inventory import Inventory, Thing
 
     Waiting = Callable[[str, str], int | None]

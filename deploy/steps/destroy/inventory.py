@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import RefusalError, alerts
 from ..cloud import actions, fields, names, questions, readers
 from ..cloud.answers import Outcome, Question
-from ..rollout.function import ENRICH, ENTRY_POINTS
+from ..deploy.entry_points import ENRICH, ENTRY_POINTS
 from ..verify.checks.delivery import push_to
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..cloud.answers import Answer
     from ..cloud.readers import Reader
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
 
 
 @dataclass(frozen=True)

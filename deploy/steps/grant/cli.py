@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import CONTRACT, RefusalError, gcloud
 from ..arguments import existing_file
 from ..cloud import actions, readers
-from ..rollout.function import ENTRY_POINTS, LOOKUP
+from ..deploy.entry_points import ENTRY_POINTS, LOOKUP
 from . import conditions, invoker, members, workload_identity
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from meshcontract.cloud_types import MEMBER
 from .. import RefusalError
 from ..cloud import actions, iam_policies, questions
 from ..cloud.actions import Changes, required
-from ..rollout.function import ENRICH, LOOKUP
+from ..deploy.entry_points import ENRICH, LOOKUP
 from ..verify.finding import printable
 from . import conditions, members
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..cloud.answers import Question
     from ..cloud.readers import Reader
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
 
 ROLE = "roles/run.invoker"
 

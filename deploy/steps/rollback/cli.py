@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import CONTRACT, RefusalError, gcloud
 from ..arguments import existing_file
 from ..cloud import actions, fields, questions, readers
-from ..rollout.function import ENRICH, ENTRY_POINTS
+from ..deploy.entry_points import ENRICH, ENTRY_POINTS
 from . import fit, revisions
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..cloud.answers import Question
     from ..cloud.readers import Reader
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
     from .revisions import Revision
 
 LATEST = "latest"

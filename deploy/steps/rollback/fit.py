@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cloud import fields, questions
 from ..cloud.answers import Outcome, Question
-from ..rollout import function
+from ..deploy.entry_points import ENRICH, environment
 from ..verify.checks.environment import PLATFORM, variables
 from ..verify.finding import printable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..cloud.readers import Reader
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
 
 _SECRETS_ANNOTATION = "run.googleapis.com/secrets"
 _SECRET = re.compile(
@@ -90,7 +90,7 @@ def check(
     _environment(values, entry, revision, fit)
     for secret in secret_versions(values, revision, fit):
         _secret(secret, reader, fit)
-    if entry is function.ENRICH:
+    if entry is ENRICH:
         _subscription(values, revision, reader, fit)
     account = fields.text(revision, "spec", "serviceAccountName")
     if account != values[entry.account]:
@@ -136,7 +136,7 @@ def _aliases(annotation: str) -> dict[str, str]:
 
 
 def _environment(values: Mapping[str, str], entry: EntryPoint, revision: Any, fit: Fit) -> None:  # noqa: ANN401
-    expected, found = function.environment(values, entry), variables(revision)
+    expected, found = environment(values, entry), variables(revision)
     for name in sorted({*expected, *found} - PLATFORM):
         if name not in found:
             fit.differences.append(f"{name} is not set; the contract has {expected[name]}")

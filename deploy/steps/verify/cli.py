@@ -15,8 +15,8 @@ from .. import CONTRACT, ROOT, RefusalError, gcloud, relative
 from ..cloud import fields, questions, readers, recordings
 from ..cloud.answers import Outcome, one_line
 from ..cloud.scrub import HIDDEN, Scrubber
+from ..deploy.entry_points import ENRICH, ENTRY_POINTS, LOOKUP, environment
 from ..package import bundle
-from ..rollout.function import ENRICH, ENTRY_POINTS, LOOKUP, environment
 from . import checks, report
 from .checks.environment import PLATFORM
 from .deployment import Deployment
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..cloud.answers import Answer, Question
     from ..cloud.readers import Reader
     from ..cloud.recordings import Recording
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
 
 CLEAN, FINDINGS, NOT_RUN = 0, 1, 2
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cloud import fields, questions
 from ..cloud.answers import Outcome
-from ..rollout import function
+from ..deploy import gcloud_command
 from .finding import Finding
 from .known_findings import KINDS
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..cloud.answers import Answer, Question
-    from ..rollout.function import EntryPoint
+    from ..deploy.entry_points import EntryPoint
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Deployment:
 
     def expected_flags(self, entry: EntryPoint) -> dict[str, str]:
         """Return what `deploy/deploy` sets: its options with their values."""
-        command = function.command(self.values, entry, source="", env_file="", labels={})
+        command = gcloud_command.command(self.values, entry, source="", env_file="", labels={})
         pairs = (word.partition("=") for word in command if word.startswith("--"))
         return {name: value for name, _, value in pairs}
 

@@ -10,6 +10,7 @@ from enrichment.commands import hints, samples
 from enrichment.commands.steps import Step, steps_of
 from enrichment.core import plan
 from enrichment.errors import BadEventError, EnrichmentError, failure
+from enrichment.event import formats
 from enrichment.event.conditions import is_dropped
 from enrichment.event.message import Message
 from enrichment.expressions import EvaluationError, Scope, pseudonyms
@@ -222,7 +223,7 @@ class _Trial:
         values, problems = event.check_fields(self.document, shape.fields)
         bad = [name for name, _ in problems]
         for _, sentence in problems:
-            bad_field = failure("event_invalid", f"the message is not an event: {sentence}")
+            bad_field = formats.invalid(sentence)
             self.problems.append(f"the event would be dead-lettered: {bad_field}.")
         scope = event.scope_of(self.part.message, document, values)
         try:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import msgspec
 
 from enrichment import documents
-from enrichment.errors import BadEventError, EnrichmentError, failure
-from enrichment.event import identity, parts
+from enrichment.errors import BadEventError
+from enrichment.event import formats, identity
 from enrichment.event.conditions import is_dropped
 from enrichment.event.field_values import FieldValueError, checked
+from enrichment.event.formats import Document, Part, invalid
 from enrichment.event.message import Message
-from enrichment.event.parts import Document, Part
 from enrichment.expressions import Scope, message_root
 from enrichment.settings.model import EventShape, Field
 
@@ -57,7 +57,7 @@ def decode(part: Part, shape: EventShape) -> Event:
         BadEventError: `json_invalid`, the data is not JSON; `data_undecodable`, it is not what the format says;
             `event_invalid`, it is, but not an event: the detail names the fields, never their values.
     """
-    found = parts.read(part, shape)
+    found = formats.read(part, shape)
     values, wrong = check_fields(found.document, shape.fields)
     scope = scope_of(part.message, found, values)
     # Before the fields are required: an event of another kind need not have them.
@@ -65,7 +65,7 @@ def decode(part: Part, shape: EventShape) -> Event:
         event_id = _name_if_any(part, shape, scope)
         return Event(event_id, values, found.document, found.text, scope, is_dropped=True)
     if wrong:
-        raise _invalid(_listed([sentence for _, sentence in wrong]))
+        raise invalid(_listed([sentence for _, sentence in wrong]))
     return Event(_name(part, shape, scope), values, found.document, found.text, scope)
 
 
@@ -135,7 +135,3 @@ def _name_if_any(part: Part, shape: EventShape, scope: Scope) -> str:
 def _listed(problems: list[str]) -> str:
     more = len(problems) - MAX_PROBLEMS
     return "; ".join(problems[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
-
-
-def _invalid(problem: str) -> EnrichmentError:
-    return failure("event_invalid", f"the message is not an event: {problem}")

@@ -18,7 +18,7 @@ import meshcontract
 
 from deploy.steps import alerts
 from deploy.steps.cloud import questions
-from deploy.steps.rollout import function
+from deploy.steps.deploy import entry_points
 from deploy.steps.verify.deployment import Deployment
 from deploy.steps.verify.table_commands import wanted_table
 from tests.deploy.harness import CONTRACT, ROOT
@@ -65,13 +65,13 @@ def policy(**roles: list[str]) -> dict[str, Any]:
     return {"bindings": bindings, "etag": "BwYkX1p0ZGE=", "version": 1}
 
 
-def entry_point(values: dict[str, str], entry: function.EntryPoint) -> dict[str, Any]:
+def entry_point(values: dict[str, str], entry: entry_points.EntryPoint) -> dict[str, Any]:
     """What the APIs answer about a function and its service."""
     name = values[entry.deployed_as]
     revision = f"{name}-00007-xib"
     url = f"https://{name}-a1b2c3d4e5-ew.a.run.app"
     flags = Deployment(values, [entry]).expected_flags(entry)
-    environment = {**function.environment(values, entry), "LOG_EXECUTION_ID": "true"}
+    environment = {**entry_points.environment(values, entry), "LOG_EXECUTION_ID": "true"}
     run_ingress = {"internal-only": "internal", "internal-and-gclb": "internal-and-cloud-load-balancing"}
     ca_folder, _, ca_file = values["GKE_GATEWAY_CA_FILE"].rpartition("/")
     service_url = f"https://{name}-{NUMBER}.{REGION}.run.app"
@@ -202,8 +202,8 @@ def answers(values: dict[str, str]) -> dict[str, Any]:
     topics = {name: questions.topic(values, key) for name, key in questions.TOPICS.items()}
     subscriptions = f"projects/{PROJECT}/subscriptions"
     functions = [
-        entry_point(values, function.ENRICH),
-        entry_point(values, function.LOOKUP),
+        entry_point(values, entry_points.ENRICH),
+        entry_point(values, entry_points.LOOKUP),
     ]
     url = functions[0]["function-enrich"]["serviceConfig"]["uri"]
     own = {

@@ -14,7 +14,7 @@ from meshlab.inputs import Inputs
 from meshlab.manifest import parse_manifests
 
 from tests.lab.battery.meshes import ROUTE, policy, written
-from tests.lab.battery.test_impostors import OUTSIDE
+from tests.lab.outside_server import OUTSIDE_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,9 @@ def given(objects: str) -> ComparedInput:
 def test_a_certificate_that_is_no_longer_checked_is_a_request_that_is_now_allowed(
     bench: LocalBench, unchecked: str, shown: set[str]
 ) -> None:
-    found = compare(bench, given(written(OUTSIDE)), given(written(OUTSIDE.replace(CHECKED, unchecked))))
+    found = compare(
+        bench, given(written(OUTSIDE_SERVER)), given(written(OUTSIDE_SERVER.replace(CHECKED, unchecked)))
+    )
     classes = {
         finding.difference.question.request_class.partition("a certificate ")[2]
         for finding in found.of(Kind.NOW_ALLOWED)
@@ -57,8 +59,8 @@ def test_a_certificate_that_is_no_longer_checked_is_a_request_that_is_now_allowe
 
 def test_nothing_is_asked_there_where_the_change_does_not_meet_such_a_server(bench: LocalBench) -> None:
     at_the_door = policy({"to": [{"operation": {"methods": ["GET"]}}]}, namespace="edge")
-    closed = written(OUTSIDE, ROUTE, at_the_door)
-    open_to_all = written(OUTSIDE, ROUTE, {**at_the_door, "spec": {"rules": [{}]}})
+    closed = written(OUTSIDE_SERVER, ROUTE, at_the_door)
+    open_to_all = written(OUTSIDE_SERVER, ROUTE, {**at_the_door, "spec": {"rules": [{}]}})
     names: list[str] = []
     found = compare(
         bench, given(closed), given(open_to_all), happened=lambda outcome: names.append(outcome.case.name)

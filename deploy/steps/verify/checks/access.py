@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...cloud import fields, iam_policies, questions
-from ...rollout.function import ENRICH, LOOKUP
+from ...deploy.entry_points import ENRICH, LOOKUP
 from .. import table_commands
 from ..deployment import finding
 from . import secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...cloud import fields, iam_policies, names, questions
-from ...rollout.function import ENRICH
+from ...deploy.entry_points import ENRICH
 from ..deployment import finding
 from . import access
 

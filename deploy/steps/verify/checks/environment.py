@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...cloud import fields
-from ...rollout import function
+from ...deploy import entry_points
 from ..deployment import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...rollout.function import EntryPoint
+    from ...deploy.entry_points import EntryPoint
     from ..deployment import Deployment
     from ..finding import Finding
 
@@ -43,7 +43,7 @@ def variables(revision: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
 
 
 def _variables(deployment: Deployment, entry: EntryPoint, name: str, revision: Any) -> Iterator[Finding]:  # noqa: ANN401
-    expected = function.environment(deployment.values, entry)
+    expected = entry_points.environment(deployment.values, entry)
     found = variables(revision)
     redeploy = deployment.redeploy(entry)
     for item in fields.items(revision, "spec", "containers", 0, "env"):

@@ -9,13 +9,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...cloud import fields
-from ...rollout.function import ENRICH
+from ...deploy.entry_points import ENRICH
 from ..deployment import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ...rollout.function import EntryPoint
+    from ...deploy.entry_points import EntryPoint
     from ..deployment import Deployment
     from ..finding import Finding
 

@@ -16,7 +16,7 @@ from . import function as function_checks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...rollout.function import EntryPoint
+    from ...deploy.entry_points import EntryPoint
     from ..deployment import Deployment
     from ..finding import Finding
 

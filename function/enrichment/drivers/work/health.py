@@ -5,9 +5,13 @@ Names that end in `z` are avoided, because Cloud Run keeps some of them for itse
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
+
+STUCK_AFTER_S = 300.0
+"""How long a stream may neither send a heartbeat nor be opened again before the worker counts as stuck, in seconds."""
 
 _MAX_HEAD_BYTES = 8192
 _HEAD_S = 5.0
@@ -36,6 +40,35 @@ class Health(msgspec.Struct, frozen=True):
     streams: int
     in_process: int
     window: int
+
+
+class StreamState(Protocol):
+    """What health depends on of a stream."""
+
+    is_open: bool
+    tried_at_s: float
+
+
+def health_of(
+    streams: Sequence[StreamState], *, in_process: int, window: int, ending: bool, now_s: float
+) -> Health:
+    """Return the state of a worker: the rule of both probes.
+
+    Args:
+        streams: Its streams; none before it knows its subscription.
+        in_process: As in `Health`.
+        window: As in `Health`.
+        ending: Whether it was asked to end.
+        now_s: The time of the event loop, in seconds.
+    """
+    is_open = sum(stream.is_open for stream in streams)
+    return Health(
+        live=all(now_s - stream.tried_at_s < STUCK_AFTER_S for stream in streams),
+        ready=is_open > 0 and not ending,
+        streams=is_open,
+        in_process=in_process,
+        window=window,
+    )
 
 
 class HealthEndpoint:

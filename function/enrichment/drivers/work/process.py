@@ -18,10 +18,10 @@ from enrichment.deadline import TimeBudget
 from enrichment.drivers.work import description, settings
 from enrichment.drivers.work.api import CallError, GrpcApi
 from enrichment.drivers.work.description import Description
-from enrichment.drivers.work.health import Health, HealthEndpoint
+from enrichment.drivers.work.health import Health, HealthEndpoint, health_of
 from enrichment.drivers.work.report import CONFIGURATION, Report
 from enrichment.drivers.work.settings import WorkSettings
-from enrichment.drivers.work.stream import STUCK_AFTER_S, Stream, StreamSettings
+from enrichment.drivers.work.stream import Stream, StreamSettings
 from enrichment.drivers.work.worker import Limits, Worker
 from enrichment.settings.environment import SettingsError
 
@@ -248,14 +248,12 @@ class _Process:
     # Health and signals.
 
     def _health(self) -> Health:
-        now_s = asyncio.get_running_loop().time()
-        is_open = sum(stream.is_open for stream in self._streams)
-        return Health(
-            live=all(now_s - stream.tried_at_s < STUCK_AFTER_S for stream in self._streams),
-            ready=is_open > 0 and not self._stop.is_set(),
-            streams=is_open,
+        return health_of(
+            self._streams,
             in_process=self._worker.in_process if self._worker else 0,
             window=self._worker.window if self._worker else 0,
+            ending=self._stop.is_set(),
+            now_s=asyncio.get_running_loop().time(),
         )
 
     def _handle_signals(self) -> None:

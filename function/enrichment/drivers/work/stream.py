@@ -23,9 +23,6 @@ OPEN_AFTER_S = 2.0
 """How long after its first request a stream that has not failed counts as open, in seconds. Pub/Sub refuses within a
 second, and says nothing where there is no message."""
 
-STUCK_AFTER_S = 300.0
-"""How long a stream may neither send a heartbeat nor be opened again before the worker counts as stuck, in seconds."""
-
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 60.0
 _END_S = 1.0

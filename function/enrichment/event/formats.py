@@ -1,4 +1,4 @@
-"""The events in a message: its encodings undone, its format read."""
+"""The formats of messages and events: encodings undone, lines split, and each event read into a document."""
 
 import io
 import itertools
@@ -79,7 +79,7 @@ def split(message: Message, shape: EventShape) -> list[Part]:
             data
         )  # of all lines together: their documents are in memory at the same time
     except strict_json.NotValidError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     # No list of all lines first: millions of short ones take several times the data's own size.
     found = (line.removesuffix(b"\n") for line in io.BytesIO(data) if not line.isspace())
     lines = list(itertools.islice(found, MAX_EVENTS + 1))
@@ -122,7 +122,7 @@ def _json(data: bytes, *, is_line: bool = False) -> Document:
     except strict_json.NotJsonError as error:
         raise _not_json(data, str(error), is_line=is_line) from None
     except strict_json.NotValidError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
 
 
 def _avro(part: Part, shape: EventShape) -> Document:
@@ -135,13 +135,13 @@ def _avro(part: Part, shape: EventShape) -> Document:
     except AvroRecordError as error:
         raise failure("data_undecodable", f"the data is not Avro as the schema says: {error}") from None
     except strict_json.NotValidError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     text = msgspec.json.encode(document)
     try:
         # Integers beyond 64 bits and names that are there twice cannot be, but the nesting may be too deep.
         strict_json.parse(text)
     except strict_json.NotValidError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     return Document(document, text.decode())
 
 
@@ -167,15 +167,15 @@ def _cloudevent(part: Part) -> Document:
     encoded = envelope.get("data_base64")
     if encoded is not None:
         if envelope.get("data") is not None:
-            raise _invalid("the CloudEvent has both data and data_base64")
+            raise invalid("the CloudEvent has both data and data_base64")
         try:
             data = msgspec.convert(encoded, bytes)
         except msgspec.ValidationError:
-            raise _invalid("data_base64 of the CloudEvent is no base64") from None
+            raise invalid("data_base64 of the CloudEvent is no base64") from None
     else:
         data = bytes(raw.get("data", b"null"))
     if not isinstance(envelope.get("data"), dict) and encoded is None:
-        raise _invalid("data of the CloudEvent is not a JSON object")
+        raise invalid("data of the CloudEvent is not a JSON object")
     return msgspec.structs.replace(_json(data), cloudevent=cloudevent)
 
 
@@ -183,7 +183,7 @@ def _checked(cloudevent: dict[str, object]) -> dict[str, object]:
     for name in _ENVELOPE:
         found = cloudevent.get(name)
         if not isinstance(found, str) or not found:
-            raise _invalid(f"it is no CloudEvent, for its {name} is missing or no text")
+            raise invalid(f"it is no CloudEvent, for its {name} is missing or no text")
     return cloudevent
 
 
@@ -194,5 +194,6 @@ def _not_json(data: bytes, parser_says: str, *, is_line: bool = False) -> Enrich
     return failure("json_invalid", f"the message is not JSON: {what}")
 
 
-def _invalid(problem: str) -> EnrichmentError:
+def invalid(problem: str) -> EnrichmentError:
+    """Return the refusal of JSON that is not an event."""
     return failure("event_invalid", f"the message is not an event: {problem}")
