@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from enrichment.errors import POLICY, Disposition
-from enrichment.errors.external import (
+from enrichment.errors.remote_errors import (
     APPEND_ERRORS,
     APPEND_MESSAGES,
     GOOGLE_ERRORS,

@@ -98,7 +98,7 @@ def test_every_step_of_cloud_build_stands_on_its_page_in_order() -> None:
 
 def test_a_slow_first_connection_is_a_retry_as_the_page_says() -> None:
     from enrichment.errors import Disposition
-    from enrichment.errors.external import SDK_CODES
+    from enrichment.errors.remote_errors import SDK_CODES
     from meshpass._call.service import DEFAULT_CONNECT_TIMEOUT_S
 
     assert f"gives up connecting after {DEFAULT_CONNECT_TIMEOUT_S:g} s" in PAGE

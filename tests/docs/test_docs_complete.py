@@ -6,7 +6,7 @@ import typing
 import meshpass
 import pytest
 from enrichment.errors import POLICY
-from enrichment.errors.external import SDK_CODES
+from enrichment.errors.remote_errors import SDK_CODES
 from meshlab.bench.case_file import format_words
 from meshlab.bench.flaws import FLAWS
 from meshlab.istio.read import object_kinds

@@ -22,7 +22,7 @@ from enrichment.errors import (
     of_google_error,
     of_mesh_error,
 )
-from enrichment.errors.external import GOOGLE_ERRORS, SDK_CODES, reason_of
+from enrichment.errors.remote_errors import GOOGLE_ERRORS, SDK_CODES, reason_of
 from enrichment.event.message import Message
 from enrichment.lookup import Lookups
 from enrichment.settings import pipeline_file

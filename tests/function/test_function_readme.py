@@ -5,7 +5,7 @@ import re
 
 from enrichment.dead_letter import OUR_ATTRIBUTES
 from enrichment.errors import DEAD_LETTER_REASONS, POLICY
-from enrichment.errors.external import (
+from enrichment.errors.remote_errors import (
     APPEND_ERRORS,
     APPEND_MESSAGES,
     GOOGLE_ERRORS,

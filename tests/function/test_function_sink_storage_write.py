@@ -13,7 +13,7 @@ import grpc
 import meshpass
 import pytest
 from enrichment.errors import POLICY, Disposition
-from enrichment.errors.external import APPEND_ERRORS, APPEND_MESSAGES, GRPC_STATUSES, RETRIED_GRPC_CODES
+from enrichment.errors.remote_errors import APPEND_ERRORS, APPEND_MESSAGES, GRPC_STATUSES, RETRIED_GRPC_CODES
 from enrichment.settings import table_file
 from enrichment.settings.model import BatchLimits, TableField, WriteStreamKind
 from enrichment.sink.storage_write import client as client_module

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from enrichment.errors import POLICY, BadEventError, Disposition, FaultError, TransientError
-from enrichment.errors.external import INSERT_ERRORS, INSERT_MESSAGES
+from enrichment.errors.remote_errors import INSERT_ERRORS, INSERT_MESSAGES
 from enrichment.sink.verdict import verdicts
 from enrichment.sink.when_to_write import StoppedError
 

@@ -12,7 +12,7 @@ from enrichment.errors.reasons import POLICY, failure
 from enrichment.settings.lookup_rules import OnMiss
 
 if TYPE_CHECKING:
-    from enrichment.errors.external import GoogleError
+    from enrichment.errors.remote_errors import GoogleError
 
 _WORD = re.compile(r"[A-Za-z_]{1,64}")
 _NAMES = {"bigquery": "BigQuery", "pubsub": "Pub/Sub"}
@@ -27,7 +27,7 @@ def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
     """
     if isinstance(error, meshpass.InvalidPathValue):
         return failure("key_invalid", "the key cannot stand as one segment of a path")
-    from enrichment.errors.external import (  # large tables, which good events do without
+    from enrichment.errors.remote_errors import (  # large tables, which good events do without
         OTHER_SDK_CODE,
         SDK_CODES,
     )
@@ -68,7 +68,7 @@ def of_google_error(error: Exception, stage: Stage, service: str, resource: str)
     status = getattr(error, "code", None)  # the HTTP status, for gRPC's errors as well
     if status is not None:
         return of_google_answer(int(status), _reasons(error), str(error), stage, service, resource)
-    from enrichment.errors.external import reason_of
+    from enrichment.errors.remote_errors import reason_of
 
     refused = isinstance(error, RefreshError) and not isinstance(error.__cause__, TransportError)
     ending = "no_credentials" if refused or isinstance(error, DefaultCredentialsError) else "unavailable"
@@ -92,7 +92,7 @@ def of_google_answer(
         service: `bigquery` or `pubsub`.
         resource: The table or topic, for the detail.
     """
-    from enrichment.errors.external import GOOGLE_ERRORS, reason_of
+    from enrichment.errors.remote_errors import GOOGLE_ERRORS, reason_of
 
     given = [reason for reason in reasons if _WORD.fullmatch(reason)]
     known = next(entry for entry in GOOGLE_ERRORS if _fits(entry, status, given, message))

@@ -13,7 +13,9 @@ def is_overload(status: int | None) -> bool:
     """
     if status is None or status < 400:
         return False
-    from enrichment.errors.external import OVERLOAD_STATUSES  # a large module, which good answers do without
+    from enrichment.errors.remote_errors import (
+        OVERLOAD_STATUSES,
+    )  # a large module, which good answers do without
 
     return status in OVERLOAD_STATUSES
 

@@ -72,7 +72,7 @@ def unusual(status: int, retry_after_s: float | None) -> EnrichmentError:
     said = f"the service answered {status}"
     if is_overload(status):
         return OverloadError("service_unavailable", said, retry_after_s)
-    from enrichment.errors.external import of_service_status
+    from enrichment.errors.remote_errors import of_service_status
 
     return failure(of_service_status(status), said)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enrichment.errors import POLICY, EnrichmentError, Stage, failure
-from enrichment.errors.external import (
+from enrichment.errors.remote_errors import (
     APPEND_MESSAGES,
     INSERT_ERRORS,
     INSERT_MESSAGES,

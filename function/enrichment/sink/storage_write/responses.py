@@ -14,7 +14,7 @@ from enrichment.errors import (
     failure,
     of_google_answer,
 )
-from enrichment.errors.external import (
+from enrichment.errors.remote_errors import (
     APPEND_ERRORS,
     APPEND_MESSAGES,
     GRPC_STATUSES,
