@@ -103,11 +103,12 @@ def _writer(env: Mapping[str, str], destinations: Destinations, config: Pipeline
         raise environment.SettingsError([f"BIGQUERY_EMULATOR_HOST {error}."]) from None
 
 
-def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
+def http_lookup(env: Mapping[str, str], closing: Closing | None = None) -> "HttpLookup":
     """Set up what `lookup` does.
 
     Args:
         env: The environment.
+        closing: As for `enricher`.
 
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
@@ -119,7 +120,7 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
     rules = _served(known.config.lookups, env.get("LOOKUP", ""))
     log = Log(known.project, known.severity, counters, success_sample=known.success_sample)
     log.started(f"lookup answers GET /lookup/{{key}} from {place_of(rules)}: {rules.method} {rules.path}")
-    return HttpLookup(_cached(rules, Clients(), counters), rules, known.budget, log, counters)
+    return HttpLookup(_cached(rules, Clients(closing), counters), rules, known.budget, log, counters)
 
 
 def _cached(rules: LookupRules, clients: Clients, counters: Counters) -> CachedLookup:

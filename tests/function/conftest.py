@@ -300,7 +300,8 @@ def function(
 ) -> Iterator[Function]:
     """The function under functions-framework's command, and the same under ours."""
     command = serve_command if request.param == "serve" else framework_command
-    with running(environment, tmp_path_factory.mktemp("function") / "output", command) as function:
+    warnings = {"PYTHONWARNINGS": "error"} if request.param == "serve" else {}
+    with running(environment | warnings, tmp_path_factory.mktemp("function") / "output", command) as function:
         function.new_lines()  # of the start
         yield function
 

@@ -9,6 +9,7 @@ ENRICHMENT = Path(__file__).parents[2] / "function" / "enrichment"
 FOUNDATION = {
     "__init__",
     "backoff",
+    "closing",
     "deadline",
     "documents",
     "errors",

@@ -74,7 +74,13 @@ def subscriptions(topic: Topic) -> None:
 @contextmanager
 def work(environment: Mapping[str, str], output: Path, **settings: str) -> Iterator[Running]:
     port = next(free_ports())
-    env = {**environment, "PULL_SUBSCRIPTION": PULL, "PORT": str(port), **settings}
+    env = {
+        **environment,
+        "PULL_SUBSCRIPTION": PULL,
+        "PORT": str(port),
+        "PYTHONWARNINGS": "error",
+        **settings,
+    }
     with output.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "enrichment", "work", "--host", "127.0.0.1"],

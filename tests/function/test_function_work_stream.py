@@ -214,7 +214,7 @@ def test_what_a_subscription_says_of_itself_decides_who_waits_and_what_is_a_loop
         core = SimpleNamespace(
             log=Lines().report._log, dead_letter_topic="projects/p/topics/dead", count=None
         )
-        process = _Process(Parts(known, core), "127.0.0.1")  # type: ignore[arg-type]
+        process = _Process(Parts(known, core, []), "127.0.0.1")  # type: ignore[arg-type]
         for has_policy in (True, False):
             process._learn(
                 Description("projects/p/topics/t", has_retry_policy=has_policy, is_exactly_once=has_policy),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -285,6 +286,27 @@ def test_the_bench_is_closed_however_a_run_ends(command: Command, cases: Path) -
     command("test", "-f", "m", cases, mesh=BenchError("no Envoy"))
     command("test", "-f", "m", cases, mesh=RuntimeError("a bug"))
     assert FakeBench.closed == before + 3
+
+
+@pytest.mark.parametrize(
+    ("error", "late"),
+    [
+        (TimeoutError("timed out"), "a part of the bench"),
+        (subprocess.TimeoutExpired(["/usr/bin/some-tool", "a secret"], 30), "some-tool, which had 30 s,"),
+    ],
+    ids=["socket", "program"],
+)
+def test_what_does_not_answer_in_time_is_named_without_its_arguments(
+    command: Command, cases: Path, error: Exception, late: str
+) -> None:
+    done = command("test", "-f", "m", cases, mesh=error)
+    assert (done.code, done.err) == (
+        4,
+        (
+            f"meshlab: {late} did not answer in time. The machine may be too busy: try again. "
+            "Set MESHLAB_TRACEBACK=1 to see where\n"
+        ),
+    )
 
 
 def test_what_was_not_foreseen_is_one_line_and_a_way_to_the_traceback(

@@ -51,9 +51,13 @@ def problems(built: Built, dist: Path, python: str = sys.executable) -> list[str
         ]
         found = []
         for trial in trials:
-            ended = _run(trial, folder)
+            shown = " ".join(Path(word).name for word in trial[:2])
+            try:
+                ended = _run(trial, folder)
+            except subprocess.TimeoutExpired:
+                found.append(f"{built.wheel.name}: `{shown}` did not end within {_TIMEOUT_S} s")
+                continue
             if ended.returncode != 0:
-                shown = " ".join(Path(word).name for word in trial[:2])
                 found.append(
                     f"{built.wheel.name}: `{shown}` failed after installation:\n{ended.stderr.strip()}"
                 )

@@ -7,6 +7,7 @@ Source: https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-pubsub
 from __future__ import annotations
 
 import datetime as dt
+import http.client
 import json
 import os
 import re
@@ -55,7 +56,7 @@ def read(
     path = f"v3/projects/{project}/timeSeries?{urllib.parse.urlencode(query)}"
     try:
         answer = (fetch or _fetch)(path)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return None
     points = fields.items(answer, "timeSeries", 0, "points")
     newest = max(points, key=lambda point: fields.text(point, "interval", "endTime"), default=None)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from enrichment.assembly import Closing
     from enrichment.drivers.serve.application import LookupApplication, PushApplication
 
     Application = PushApplication | LookupApplication
@@ -101,13 +102,14 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
     from enrichment.settings.environment import SettingsError
 
     problems: list[str] = []
+    closing: Closing = []
     port_name = "PORT" if port is None else "--port"
     number = _number(port_name, env.get("PORT", "") if port is None else port, _PORT, 0, _MOST_PORT, problems)
     drain_s = _number("SERVE_DRAIN_S", env.get("SERVE_DRAIN_S", ""), _DRAIN_S, 0, _MOST_DRAIN_S, problems)
     if number != int(number):
         problems.append(f"{port_name} must be a whole number.")
     try:
-        application, report = _application(env, lookup=lookup)
+        application, report = _application(env, closing, lookup=lookup)
     except SettingsError as error:
         problems += error.problems
     if problems:
@@ -124,11 +126,13 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
     report(f"serve listens on {at} port {at_port}")
     # As in main.py, which says why.
     gc.set_threshold(100_000, 10, 10)
-    serve_on(application, listening, drain_s, report)
+    serve_on(application, listening, drain_s, report, closing)
     return 0
 
 
-def _application(env: Mapping[str, str], *, lookup: bool) -> "tuple[Application, Callable[[str], None]]":
+def _application(
+    env: Mapping[str, str], closing: "Closing", *, lookup: bool
+) -> "tuple[Application, Callable[[str], None]]":
     """Return what to serve, and what writes a line about the process.
 
     Raises:
@@ -139,9 +143,9 @@ def _application(env: Mapping[str, str], *, lookup: bool) -> "tuple[Application,
     from enrichment.drivers.serve.application import LookupApplication, PushApplication
 
     if lookup or env.get("FUNCTION_TARGET") == "lookup":
-        http_lookup = assembly.http_lookup(env)
+        http_lookup = assembly.http_lookup(env, closing)
         return LookupApplication(http_lookup), http_lookup.log.started
-    enricher = assembly.enricher(env)
+    enricher = assembly.enricher(env, closing)
     return PushApplication(PushEndpoint(enricher)), enricher.log.started
 
 

@@ -5,12 +5,13 @@ import contextlib
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import uvicorn
 
+from enrichment.closing import close_all
 from enrichment.drivers.event_loop import EventLoop
 from enrichment.drivers.http_connection import HttpConnection
 
@@ -84,6 +85,7 @@ def serve(
     listening: socket.socket,
     drain_s: float,
     report: Callable[[str], None],
+    closing: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, and then until what is under way has ended.
 
@@ -93,6 +95,7 @@ def serve(
         drain_s: How long requests may take to end after the signal, in seconds. Those that take longer are answered
             503, so that Pub/Sub delivers again.
         report: Writes a line about the process.
+        closing: Closes the connections of what answers, once no request is under way.
     """
     config = uvicorn.Config(
         cast("Any", application),  # uvicorn's own types of ASGI, which are no public ones
@@ -107,8 +110,18 @@ def serve(
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
+    server = _Server(config, drain_s, report)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        runner.run(_Server(config, drain_s, report).serve(sockets=[listening]))
+        runner.run(_serve(server, listening, closing))
+
+
+async def _serve(
+    server: "_Server", listening: socket.socket, closing: Sequence[Callable[[], Awaitable[None]]]
+) -> None:
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        await close_all(closing)
 
 
 class _Server(uvicorn.Server):

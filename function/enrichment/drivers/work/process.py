@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from enrichment import assembly
+from enrichment.closing import close_all
 from enrichment.core.enricher import Enricher
 from enrichment.deadline import TimeBudget
 from enrichment.drivers.work import description, settings
@@ -44,6 +45,7 @@ class Parts(msgspec.Struct, frozen=True):
 
     settings: WorkSettings
     enricher: Enricher
+    closing: assembly.Closing
 
 
 def prepared(env: Mapping[str, str]) -> Parts:
@@ -55,14 +57,15 @@ def prepared(env: Mapping[str, str]) -> Parts:
     problems: list[str] = []
     known = settings.read(env, problems)
     enricher = None
+    closing: assembly.Closing = []
     try:
-        enricher = assembly.enricher({**_named(env), **env})
+        enricher = assembly.enricher({**_named(env), **env}, closing)
     except SettingsError as error:
         problems += error.problems
     if problems or enricher is None:
         raise SettingsError(problems)
     enricher.budget = TimeBudget(float(known.event_s))
-    return Parts(known, enricher)
+    return Parts(known, enricher, closing)
 
 
 def _named(env: Mapping[str, str]) -> dict[str, str]:
@@ -90,6 +93,7 @@ class _Process:
     def __init__(self, parts: Parts, host: str) -> None:
         self._settings = parts.settings
         self._enricher = parts.enricher
+        self._closing = parts.closing
         self._host = host
         self._report = Report(parts.enricher.log, parts.settings.subscription)
         self._stop = asyncio.Event()
@@ -115,6 +119,7 @@ class _Process:
         finally:
             health.close()
             await api.aclose()
+            await close_all(self._closing)
         return self._code
 
     async def _receive(self, api: GrpcApi) -> None:

@@ -91,8 +91,21 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         file = f": {error.filename}" if error.filename else ""
         return f"the system refused an operation{file}: {error.strerror}. Set {TRACEBACK}=1 to see which"
+    if (late := _late(error)) is not None:
+        return f"{late} did not answer in time. The machine may be too busy: try again. Set {TRACEBACK}=1 to see where"
     words = " ".join(f"{type(error).__name__}: {error}".split())
     return f"internal error: {words}. Set {TRACEBACK}=1 to see where, and please report it"
+
+
+def _late(error: BaseException) -> str | None:
+    """Return what did not answer in time, where that is the error. The arguments of a command are not shown."""
+    if isinstance(error, TimeoutError):
+        return "a part of the bench"
+    processes = sys.modules.get("subprocess")  # not loaded means that it raised nothing
+    if processes is None or not isinstance(error, processes.TimeoutExpired):
+        return None
+    command = error.cmd if isinstance(error.cmd, str) else next(iter(error.cmd), "")
+    return f"{str(command).rpartition('/')[2]}, which had {error.timeout:g} s,"
 
 
 def _end_cleanly() -> None:

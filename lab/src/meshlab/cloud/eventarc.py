@@ -74,7 +74,7 @@ def application(target: str, topic: str) -> Starlette:
                 session.post(target, data=envelope, headers=headers, allow_redirects=False) as answer,
             ):
                 return Response(await answer.read(), status_code=answer.status)
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return Response("the function does not answer", status_code=503)
 
     return Starlette(routes=[Route("/{path:path}", convert, methods=["POST"])])

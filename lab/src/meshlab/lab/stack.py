@@ -253,8 +253,13 @@ class Lab:
         """Return the keys that stand for Google's in this run: those of the metadata server."""
         if not self._project.is_keyless:
             return {}
-        with urlopen(f"http://{self._listening('metadata')}/oauth2/v3/certs", timeout=_PATIENCE_S) as answer:
-            return {GOOGLE_ISSUER: answer.read().decode()}
+        try:
+            with urlopen(
+                f"http://{self._listening('metadata')}/oauth2/v3/certs", timeout=_PATIENCE_S
+            ) as answer:
+                return {GOOGLE_ISSUER: answer.read().decode()}
+        except OSError as error:
+            raise LabError(f"the fake metadata server gave no keys: {error}") from None
 
     def _start_function(self) -> None:
         command: list[str | Path]
