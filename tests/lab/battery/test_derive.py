@@ -399,6 +399,31 @@ def test_no_mesh_and_an_empty_mesh_ask_nothing_that_could_fail() -> None:
     assert derive([]).questions == ()
 
 
+def test_a_client_without_a_sidecar_is_not_sent_to_a_closed_port() -> None:
+    without = """
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, namespace: shop, labels: {app: bare, sidecar.istio.io/inject: "false"}}
+spec: {containers: [{name: app, image: app}]}
+"""
+    nowhere = """
+apiVersion: v1
+kind: Service
+metadata: {name: nowhere, namespace: shop}
+spec: {selector: {app: nowhere}, ports: [{name: http, port: 80}]}
+"""
+    asked = {
+        question.request_class
+        for question in derive([mesh(without, nowhere)]).questions
+        if question.caller == "shop/bare"
+    }
+    assert not any("nowhere.shop" in each or "istio-ingressgateway" in each for each in asked)
+    assert any("cart.shop" in each for each in asked)
+    with_sidecar = without.replace('"false"', '"true"')
+    questions = derive([mesh(with_sidecar, nowhere)]).questions
+    assert any("nowhere.shop" in question.request_class for question in questions)
+
+
 def test_what_cannot_be_asked_is_named() -> None:
     route = """
 apiVersion: networking.istio.io/v1

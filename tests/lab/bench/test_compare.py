@@ -53,6 +53,12 @@ def refused() -> Verdict:
         (Expectation(status=403, proxy=CART), by_proxy(), by_app()),
         (Expectation(proxy=DOOR), Verdict(Reply("a", 403), proxy=DOOR), by_proxy()),
         (Expectation(refused=True), refused(), by_app()),
+        # What a proxy for HTTP answers to a client of TCP is an answer of no application.
+        (
+            Expectation(refused=True),
+            Verdict(Reply("a", body=b"HTTP/1.1 400 Bad Request"), proxy=CART),
+            Verdict(Reply("a", body=b"hello"), app="shop/cart"),
+        ),
         (Expectation(refused=True, proxy=CART), refused(), by_proxy()),
         (Expectation(refused=True, says="reset"), refused(), Verdict(Reply("a", failure="closed"))),
         (Expectation(refused=True, says="no filter chain"), refused(), Verdict(Reply("a", failure="closed"))),

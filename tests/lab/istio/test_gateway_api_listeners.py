@@ -433,3 +433,42 @@ def test_the_base_of_these_tests_has_nothing_to_say() -> None:
 
     assert (refusals(mesh), notes(mesh)) == ("", "")
     assert SecretSocket().path
+
+
+MADE = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: door-istio
+  namespace: infra
+  labels: {gateway.istio.io/managed: istio.io-gateway-controller, gateway.networking.k8s.io/gateway-name: door}
+  annotations: {networking.istio.io/traffic-distribution: PreferClose}
+spec:
+  selector: {gateway.networking.k8s.io/gateway-name: door}
+  ports: [{name: web, port: 80, appProtocol: http}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: door-istio, namespace: infra, annotations: {gateway.istio.io/controller-version: "5"}}
+spec:
+  template:
+    metadata:
+      labels:
+        gateway.istio.io/managed: istio.io-gateway-controller
+        gateway.networking.k8s.io/gateway-name: door
+        istio.io/dataplane-mode: none
+        sidecar.istio.io/inject: "false"
+    spec:
+      serviceAccountName: door-istio
+      containers: [{name: istio-proxy, image: proxyv2, args: [proxy, router]}]
+"""
+
+
+def test_what_istiod_made_for_a_gateway_is_read_where_a_cluster_exports_it() -> None:
+    made, exported = load(gateway(), route()), load(gateway(), route(), MADE)
+
+    assert exported.refusals == ()
+    for mesh in (made, exported):
+        door = mesh.workload(DOOR)
+        assert (door.is_gateway, door.service_account) == (True, "door-istio")
+        assert [port.number for port in mesh.gateway_ports(door).ports] == [80]

@@ -73,14 +73,19 @@ def test_a_proxy_that_is_not_there_cannot_be_compiled(small: SmallMesh) -> None:
         (f"{POD}.spec.serviceAccountName", "nobody", "there is no ServiceAccount shop/nobody"),
         (f"{POD}.metadata.labels", {"app": "cart", "istio.io/dataplane-mode": "ambient"}, "ambient mode"),
         (
+            f"{POD}.metadata.labels",
+            {"app": "cart", "gateway.istio.io/managed": "istio.io-mesh-controller"},
+            "waypoints",
+        ),
+        (
             f"{POD}.metadata.annotations",
-            {"traffic.sidecar.istio.io/excludeInboundPorts": "8080"},
-            "is not known",
+            {"traffic.sidecar.istio.io/excludeInboundPorts": "15090,8080"},
+            "'15090,8080' leads traffic past the sidecar",
         ),
         (
             f"{POD}.metadata.annotations",
             {"traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0"},
-            "is not known",
+            "leads traffic past the sidecar",
         ),
         (
             f"{POD}.metadata.annotations",
@@ -289,3 +294,19 @@ spec: {podSelector: {}}
 )
 def test_an_annotation_about_probes_and_statistics_changes_nothing(small: SmallMesh, name: str) -> None:
     assert small.mesh(deployment(small, f"{POD}.metadata.annotations", {name: "2"})).refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sidecar.istio.io/interceptionMode", "TPROXY"),
+        ("traffic.sidecar.istio.io/includeInboundPorts", "*"),
+        ("traffic.sidecar.istio.io/includeOutboundIPRanges", "*"),
+        ("traffic.sidecar.istio.io/excludeOutboundPorts", ""),
+        ("traffic.sidecar.istio.io/excludeInboundPorts", "15020, 15090"),
+    ],
+)
+def test_an_annotation_that_leaves_all_traffic_to_the_sidecar_changes_nothing(
+    small: SmallMesh, name: str, value: str
+) -> None:
+    assert small.mesh(deployment(small, f"{POD}.metadata.annotations", {name: value})).refusals == ()

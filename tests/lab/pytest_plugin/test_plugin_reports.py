@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
+from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.protocol import BenchError
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
+from meshlab.pytest_plugin import nodes
 
-from tests.lab.bench.fakes import FakeBench, refused
+from tests.lab.bench.fakes import FakeBench, outcome_of, refused
 from tests.lab.pytest_plugin.conftest import CASES
 
 if TYPE_CHECKING:
@@ -57,6 +59,13 @@ def test_files_with_another_setup_get_a_mesh_of_their_own(
     (pytester.path / "policy/more.yaml").write_text(f"apps: {{orders/orders: {{status: 201}}}}\n{CASES}")
     run(*BOTH).assert_outcomes(passed=4)
     assert started(mesh) == [["one", "two"], ["one", "two"]]
+
+
+def test_the_reason_is_the_first_line_of_what_a_process_of_xdist_sends() -> None:
+    (case, *_) = parse_case_file(CASES, "cases.yaml").cases
+    first, *rest = str(nodes._Failure(outcome_of(case, refused(403)))).splitlines()
+    assert first.startswith("status: expected 200, got 403 by the proxy of")
+    assert any("request" in line for line in rest)
 
 
 def test_a_failure_shows_what_meshlab_test_shows_and_no_traceback(run: Run, mesh: FakeMesh) -> None:

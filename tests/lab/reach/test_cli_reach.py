@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.battery.derive import derive
 from meshlab.bench.case import HttpRequest
 from meshlab.bench.case_file import parse_case_file
+from meshlab.bench.client.reply import Reply
+from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.istio import load_mesh
 from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.manifest import parse_manifests
@@ -164,6 +167,22 @@ def test_the_requests_can_be_kept_as_a_case_file(command: Command, tmp_path: Pat
         found = expected[question.case.name]
         assert found is not None
         assert found.proxy == (None if found.app else CART)
+
+
+def test_bytes_that_a_proxy_answers_are_a_refusal_that_a_case_file_can_ask_for(
+    command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "reach.yaml"
+    # As where a client of TCP meets a server for HTTP, which answers 400.
+    malformed = replace(
+        refused(None, DOOR), reply=Reply("127.0.0.1:1", None, body=b"HTTP/1.1 400 Bad Request")
+    )
+    done = command("reach", "-f", "mesh.yaml", "--cases", file, mesh=fake(lambda _: malformed))
+    assert "✗ refused" in done.out
+    assert "answered" not in done.out.partition("✓ an application")[0]
+    for case in parse_case_file(file.read_text(), str(file)).cases:
+        assert case.expect is not None
+        assert compare(case.expect, malformed) == []
 
 
 def test_a_case_file_leaves_out_what_was_not_judged_and_says_so(command: Command, tmp_path: Path) -> None:

@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.istio import Mesh
-    from meshlab.istio.model.registry import MeshService
+    from meshlab.istio.model.registry import MeshService, ServiceEndpoint
     from meshlab.istio.read.virtual_service import VirtualService
     from meshlab.istio.read.workload_ref import WorkloadRef
 
-__all__ = ["asked_hosts", "hosts_without_service", "servers_behind"]
+__all__ = ["asked_hosts", "hosts_without_service", "is_open", "servers_behind"]
 
 _USUAL_PORT = 80
 """The port whose routes a sidecar has for a host that no service has (`istio.envoy.routes.sidecar_hosts`)."""
+_UNKNOWN_SERVERS = ("original", "dynamic dns")
+"""How hosts are resolved whose servers no manifest names."""
 
 
 def asked_hosts(
@@ -53,6 +55,27 @@ def hosts_without_service(mesh: Mesh) -> Iterator[tuple[VirtualService, str]]:
                 name = full_name(host, each.namespace)
                 if not any(is_subset(service, name) or is_subset(name, service) for service in known):
                     yield each, name
+
+
+def is_open(meshes: Sequence[Mesh], port: int, services: Sequence[tuple[int, MeshService | None]]) -> bool:
+    """Return whether some server listens behind a port of a host.
+
+    A client without a sidecar gets no further than a closed port, so there is nothing to ask. A sidecar answers itself.
+    """
+    return any(
+        service is None
+        or service.resolution in _UNKNOWN_SERVERS
+        or any(_listens(meshes[number], each) for each in service.endpoints.get(port, ()))
+        for number, service in services
+    )
+
+
+def _listens(mesh: Mesh, endpoint: ServiceEndpoint) -> bool:
+    if endpoint.workload is None:
+        return True
+    workload = mesh.workload(endpoint.workload)
+    opened = (each.number for each in mesh.gateway_ports(workload).ports)
+    return not workload.is_gateway or endpoint.port in opened
 
 
 def servers_behind(

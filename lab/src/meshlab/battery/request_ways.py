@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import request_texts
 from meshlab.battery.absorption import absorbed_at_pod, absorbed_outside
-from meshlab.battery.asked_hosts import asked_hosts, servers_behind
+from meshlab.battery.asked_hosts import asked_hosts, is_open, servers_behind
 from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.client_classes import ClientClasses
 from meshlab.battery.connecting_peers import identities_of, mesh_peers, outside_peers
@@ -135,7 +135,9 @@ class Ways:
             }
             # What a policy makes of a server's own identity is asked past the sidecar. Its routes are not.
             seen = {classes.sight(each) for alike in found for each in alike if own != {each.ref}}
-            for alike in found:
+            everyone = is_open(self._meshes, port, services)
+            for group in found:
+                alike = group if everyone else [each for each in group if each.injected]
                 others = [each.ref for each in alike if own != {each.ref}]
                 asking = others or [each.ref for each in alike if classes.sight(each) not in seen]
                 if not asking:

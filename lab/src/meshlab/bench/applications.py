@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from meshlab.bench.authorities import INTERNET
+from meshlab.bench.authorities import INTERNET, MESH
 from meshlab.bench.echo.table import EchoPort, EchoTable, ServerCertificate, StaticResponse
 from meshlab.errors import LabError
 
@@ -126,7 +126,9 @@ class Applications:
 
     def _describe(self, mesh: MeshUnderTest, echoed: Mapping[Address, tuple[str, str]]) -> EchoTable:
         ports = [
-            EchoPort(address.port, name, version, self._static(name), certificate=self._certificate(name))
+            EchoPort(
+                address.port, name, version, self._static(name), certificate=self._certificate(name, mesh)
+            )
             for address, (name, version) in echoed.items()
         ]
         ports += [
@@ -147,10 +149,13 @@ class Applications:
             return None
         return StaticResponse(app.status, dict(app.headers), app.body)
 
-    def _certificate(self, name: str) -> ServerCertificate | None:
+    def _certificate(self, name: str, mesh: MeshUnderTest) -> ServerCertificate | None:
         app = self._apps.get(name)
         if app is None or app.certificate is None:
-            return None
+            identity = mesh.machine_identities.get(name)
+            return (
+                ServerCertificate(str(self._authorities.directory(MESH)), (identity,)) if identity else None
+            )
         shown = app.certificate
         return ServerCertificate(str(self._authorities.directory(shown.authority)), shown.uris, shown.dns)
 

@@ -366,7 +366,7 @@ def _cell(outcome: Outcome, alike: Mapping[str, tuple[str, ...]]) -> str:
     if verdict.proxy and len(alike.get(str(verdict.proxy), ())) > 1 and _shared(outcome):
         return _refused_by_any(verdict)
     if status is None:
-        if verdict.reply.answered:
+        if verdict.answered:
             return f"answered {verdict.app}" if verdict.app else "answered"
         return f"refused {verdict.proxy}" if verdict.proxy else "refused"
     if verdict.app and len(others := alike.get(verdict.app, ())) > 1 and _shared(outcome):

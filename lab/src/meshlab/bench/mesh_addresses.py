@@ -100,6 +100,7 @@ class MeshUnderTest:
         sources: A stated address to the loopback address that its owner connects from; others connect from 127.0.0.1.
         stated: Workload to the stated address of its pod.
         address_conditions: The conditions on addresses in the policies of a workload.
+        machine_identities: Address of a virtual machine of the mesh to the SPIFFE id that it shows.
     """
 
     bootstraps: Mapping[WorkloadRef, Json]
@@ -112,6 +113,7 @@ class MeshUnderTest:
     sources: Mapping[str, str] = field(default_factory=dict)
     stated: Mapping[WorkloadRef, str] = field(default_factory=dict)
     address_conditions: Callable[[WorkloadRef], Iterable[AddressCondition]] = _ask_for_no_address
+    machine_identities: Mapping[str, str] = field(default_factory=dict)
 
     def source_of(self, ref: WorkloadRef | None) -> str | None:
         """Return the loopback address that a workload connects from; `None` for any."""

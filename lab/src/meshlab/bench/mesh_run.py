@@ -23,6 +23,7 @@ from meshlab.bench.running_mesh import RunningMesh
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler
 from meshlab.istio.model.address_conditions import address_conditions
+from meshlab.istio.model.virtual_machines import machine_identities
 from meshlab.processes.ports import free_ports, has_address
 from meshlab.processes.supervisor import Supervisor
 
@@ -189,6 +190,7 @@ class MeshRun:
             sources=placement.sources,
             stated=placement.stated,
             address_conditions=cache(lambda ref: tuple(address_conditions(mesh, mesh.workload(ref)))),
+            machine_identities=machine_identities(mesh),
         )
         return PlannedMesh(mesh, placement, under_test)
 

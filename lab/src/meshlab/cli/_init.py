@@ -1,5 +1,6 @@
 """`meshlab init`: a first case file for manifests."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,5 +80,5 @@ def _say(file: Path, files: list[str], run: "Run") -> None:
     say(f"wrote {len(run.outcomes) - not_judged} cases to {file}")
     if not_judged:
         explain(f"{not_judged} requests could not be judged; the file says why")
-    options = " ".join(f"-f {name}" for name in files)
-    say(f"next: read it, then run  meshlab test {options} {file.parent}")
+    words = [word for name in files for word in ("-f", name)]
+    say(f"next: read it, then run  meshlab test {shlex.join([*words, str(file.parent)])}")

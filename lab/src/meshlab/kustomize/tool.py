@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ __all__ = ["build_with_tool"]
 
 _COMMANDS = {"kustomize": ("build",), "kubectl": ("kustomize",)}
 _TIMEOUT_S = 60
+_BASE = re.compile(r"recursed accumulation of path '([^']*)': ")
+_REMOTE = re.compile(r"from '((?:[a-z+]+://|git@|git::|github\.com[/:])[^']*)'")
 _NO_PROXY_PORT = "http://127.0.0.1:9"  # the discard port, on which nothing listens
 # A remote base would be fetched by git or over HTTP. Both fail at once instead of reaching out.
 _OFFLINE = {
@@ -60,9 +63,18 @@ def build_with_tool(directory: Path) -> list[Manifest] | None:
         reason = f"took longer than {_TIMEOUT_S} s" if is_slow else str(error)
         raise ManifestError(f"{name(directory)}: {shown}: {reason}; run it by hand to see why.") from None
     if run.returncode != 0:
-        message = " ".join(run.stderr.split()) or f"exit status {run.returncode}"
         raise ManifestError(
-            f"{name(directory)}: {shown}: {message} (Remote resources are not fetched here: list copies of them.)"
+            f"{name(directory)}: {shown}: {_cause(run.stderr) or f'exit status {run.returncode}'}"
         )
     source = f"{name(directory)} (kustomize build)"
     return parse_manifests(run.stdout, source)
+
+
+def _cause(stderr: str) -> str:
+    """Return what went wrong: the tool repeats the error of a base at each kustomization that leads to it."""
+    lines = (line for line in stderr.splitlines() if not line.startswith("# Warning"))
+    text = " ".join(" ".join(lines).split())
+    *_, path, cause = "", *_BASE.split(text)
+    if remote := _REMOTE.search(cause):
+        cause = f"{remote[1]} is remote, and nothing is fetched here; list a copy of it."
+    return f"in {path}: {cause}" if path else cause

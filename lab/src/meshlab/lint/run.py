@@ -70,7 +70,7 @@ def lint(inputs: Inputs, mesh: Mesh, read: Callable[[str], str | None]) -> Linte
 def _problems(inputs: Inputs, mesh: Mesh) -> Iterator[Problem]:
     refused: Sequence[Problem] = [
         *inputs.unreadable,
-        *(problem for refusal in mesh.refusals for problem in refusal.problems),
+        *(problem for refusal in mesh.refusals if not refusal.is_right for problem in refusal.problems),
     ]
     for problem in refused:
         yield _with_code(problem, NOT_READ.code)

@@ -135,7 +135,7 @@ def _named(case: Case) -> set[object]:
 
 
 def _ending(today: Verdict) -> Expectation:
-    status, answered = today.reply.status, today.reply.answered
+    status, answered = today.reply.status, today.answered
     app = today.app or None
     proxy = None if app else today.proxy
     if status is not None:

@@ -125,8 +125,8 @@ class _Failure:
         out.write(self._text(out.fullwidth, colour=out.hasmarkup))
 
     def __str__(self) -> str:
-        """Return it for reports, and for the parent of a process of pytest-xdist."""
-        return self._text(_PLAIN_WIDTH, colour=False)
+        """Return it for reports and for the parent of a process of pytest-xdist, which sums it up by its first line."""
+        return f"{self.reprcrash.message}\n{self._text(_PLAIN_WIDTH, colour=False)}"
 
     def _text(self, width: int, *, colour: bool) -> str:
         stream = io.StringIO()

@@ -139,8 +139,8 @@ def _got(verdict: Verdict) -> dict[str, Any]:
     return _set_only(
         {
             "status": verdict.reply.status,
-            "refused": not verdict.reply.answered,
-            "answered": verdict.reply.answered and verdict.reply.status is None,
+            "refused": not verdict.answered,
+            "answered": verdict.answered and verdict.reply.status is None,
             "app": verdict.app,
             "proxy": verdict.proxy,
             "subset": verdict.subset or verdict.version,

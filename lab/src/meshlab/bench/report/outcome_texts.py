@@ -69,7 +69,7 @@ def ending(verdict: Verdict | None) -> str:
         return "nothing sent"
     if verdict.reply.status is not None:
         return str(verdict.reply.status)
-    return "answered" if verdict.reply.answered else "refused"
+    return "answered" if verdict.answered else "refused"
 
 
 def request(case: Case) -> str:

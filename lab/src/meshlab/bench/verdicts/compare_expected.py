@@ -42,7 +42,7 @@ def _ending(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
     reply = verdict.reply
     if expect.status is not None and reply.status != expect.status:
         yield Mismatch("status", str(expect.status), verdict.summary)
-    if expect.refused and reply.answered:
+    if expect.refused and verdict.answered:
         yield Mismatch("refused", "a connection that ends without an answer", verdict.summary)
     if expect.answered and not (reply.answered and verdict.app):
         yield Mismatch("answered", "an answer of an application", verdict.summary)

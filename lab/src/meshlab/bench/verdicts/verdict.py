@@ -119,12 +119,18 @@ class Verdict:
         )
 
     @property
+    def answered(self) -> bool:
+        """Whether an answer came back that counts: bytes of a proxy are none, unless they are an HTTP response.
+
+        A proxy for HTTP answers a client of TCP, whose bytes it does not understand, with a text for HTTP.
+        """
+        return self.reply.answered and (self.reply.status is not None or self.proxy is None)
+
+    @property
     def summary(self) -> str:
         """The verdict in a few words, such as `403 by the proxy of shop/cart: no ALLOW policy matched`."""
-        if self.reply.status is not None:
-            what = str(self.reply.status)
-        else:
-            what = "answered" if self.reply.answered else "refused"
+        ending = "answered" if self.answered else "refused"
+        what = ending if self.reply.status is None else str(self.reply.status)
         who = self._who
         why = self.reason or self.reply.failure
         return f"{what}{f' by {who}' if who else ''}{f': {why}' if why else ''}"

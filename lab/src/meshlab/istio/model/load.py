@@ -15,6 +15,7 @@ from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.stated_addresses import stated_addresses
 from meshlab.istio.model.tied_entries import tied_entries
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
+from meshlab.istio.model.virtual_machines import policies_of_machines
 from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
@@ -297,6 +298,7 @@ class _Reader:
             *hidden_services(mesh),
             *tied_entries(mesh),
             *across_networks(mesh, self._manifests),
+            *policies_of_machines(mesh),
         )
         mesh = replace(mesh, refusals=(*mesh.refusals, *unclear))
         known = Visibility(mesh)

@@ -169,7 +169,12 @@ def _on_selector(mesh: Mesh, attachment: Attachment) -> Iterator[Problem]:
         for workload in mesh.workloads
         if attachment.reaches(workload.ref.namespace, workload.labels, mesh.root_namespace)
     ]
-    if not chosen:
+    machines = (
+        entry
+        for entry in mesh.workload_entries
+        if attachment.reaches(entry.namespace, entry.endpoint.labels, mesh.root_namespace)
+    )
+    if not chosen and not any(machines):
         problem = "selects no workload, so it has no effect; correct the labels or the namespace."
         yield _note(attachment.where, "ML302", problem)
     for workload in chosen:

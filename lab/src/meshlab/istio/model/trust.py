@@ -71,10 +71,17 @@ class Scope:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An object that is not compiled: why, and which traffic could therefore be judged wrongly."""
+    """An object that is not compiled: why, and which traffic could therefore be judged wrongly.
+
+    Attributes:
+        problems: Why.
+        scopes: The traffic.
+        is_right: Whether the object is read and right, and only the bench cannot judge its traffic.
+    """
 
     problems: tuple[Problem, ...]
     scopes: tuple[Scope, ...]
+    is_right: bool = False
 
     def covers(self, workload: Workload, direction: Direction, host: str | None) -> bool:
         """Return whether one of its scopes covers the request."""

@@ -10,6 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from meshlab.istio.read.captured_traffic import CAPTURE_ANNOTATIONS, check_capture
 from meshlab.istio.read.fields import Where, refuse_istio_keys, require_namespace
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 from meshlab.istio.read.workload_ref import WorkloadRef
@@ -37,8 +38,11 @@ TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """(group, kind) of what runs pods, and where the pod template stands in it."""
 
+_MANAGED = "gateway.istio.io/managed"
+_OF_GATEWAYS = "istio.io-gateway-controller"
 _POD_LABELS = {
     _INJECT,
+    _MANAGED,
     "istio.io/rev",
     "service.istio.io/canonical-name",
     "service.istio.io/canonical-revision",
@@ -151,7 +155,13 @@ def read_pod(manifest: Manifest) -> Pod:
         template.key("metadata", "labels", "istio.io/dataplane-mode").report("ambient mode is not supported.")
     known = _POD_LABELS | {"istio.io/dataplane-mode"}
     refuse_istio_keys(labels, known, template.key("metadata", "labels"))
-    refuse_istio_keys(annotations, _POD_ANNOTATIONS, template.key("metadata", "annotations"))
+    if labels.get(_MANAGED, _OF_GATEWAYS) != _OF_GATEWAYS:
+        template.key("metadata", "labels", _MANAGED).report(
+            "waypoints belong to ambient mode, which is not supported; use sidecars."
+        )
+    known = _POD_ANNOTATIONS | CAPTURE_ANNOTATIONS
+    refuse_istio_keys(annotations, known, template.key("metadata", "annotations"))
+    check_capture(annotations, template.key("metadata", "annotations"))
     templates = annotations.get("inject.istio.io/templates", "sidecar")
     if templates not in ("sidecar", "gateway"):
         where = template.key("metadata", "annotations", "inject.istio.io/templates")

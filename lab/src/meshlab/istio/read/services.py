@@ -98,7 +98,7 @@ def read_service(manifest: Manifest) -> Service:
     Raises:
         ManifestError: A field or value that is not known.
     """
-    annotations = (_EXPORT_TO, _ACCOUNTS, _CANONICAL_ACCOUNTS)
+    annotations = (_EXPORT_TO, _ACCOUNTS, _CANONICAL_ACCOUNTS, *_NEAREST)
     spec = spec_of(manifest, _FIELDS, annotations=annotations, labels=_LABELS, passed_over=_PASSED_OVER)
     metadata = Where(manifest).key("metadata")
     written = Fields(manifest.body.get("metadata"), metadata, tuple(manifest.body["metadata"]))
@@ -127,8 +127,12 @@ def read_service(manifest: Manifest) -> Service:
     )
 
 
+# It chooses among endpoints of different places, and the lab is one place.
+_NEAREST = ("networking.istio.io/traffic-distribution",)
 _LABELS = (
     _NO_TRANSLATION,
+    # istiod makes it for a Gateway of the Gateway API, as a cluster's export shows.
+    "gateway.istio.io/managed",
     "networking.istio.io/gatewayPort",
     "topology.istio.io/cluster",
     "topology.istio.io/network",
