@@ -64,10 +64,27 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_finish() -> None:
-    """Take what the collection of the tests made out of the garbage collector's sight.
+    """Take what the collection of the tests made out of the garbage collector's sight."""
+    _freeze()
 
-    Some tests collect garbage themselves, many times. Each time would look at every object of 18,000 tests.
+
+_last_file: list[Path] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Take what earlier files left, such as imported modules, out of the garbage collector's sight.
+
+    Some tests collect garbage themselves, many times. Each time would look at every object of a process that has run
+    thousands of tests.
     """
+    if _last_file != [item.path]:
+        _last_file[:] = [item.path]
+        _freeze()
+
+
+def _freeze() -> None:
+    """Free what is garbage by now, and let no later collection look at what is left."""
     gc.collect()
     gc.freeze()
 

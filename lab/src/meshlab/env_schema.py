@@ -7,6 +7,7 @@ made of them. The values of a KEY=VALUE file are texts, so a schema describes an
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,19 @@ def schema_problems(schema_text: str, values: Mapping[str, str]) -> list[str]:
     Raises:
         ValueError: The text is no JSON Schema; the message completes the sentence "FILE ...".
     """
+    import referencing
+
+    validator = _validator(schema_text)
+    try:
+        errors = sorted(validator.iter_errors(dict(values)), key=lambda error: list(error.absolute_path))
+    except referencing.exceptions.Unresolvable as error:
+        raise ValueError(f"refers to another document, and nothing is fetched: {error.ref}") from None
+    return [_sentence(error) for error in errors]
+
+
+@lru_cache(maxsize=32)
+def _validator(schema_text: str) -> jsonschema.Draft202012Validator:
+    """Return what checks values. That the schema is one takes longer to check than most values do."""
     import jsonschema
     import referencing
 
@@ -51,12 +65,7 @@ def schema_problems(schema_text: str, values: Mapping[str, str]) -> list[str]:
     except (ValueError, jsonschema.SchemaError) as error:
         message = getattr(error, "message", str(error))
         raise ValueError(f"is no JSON Schema: {message[:_SHOWN]}") from None
-    validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
-    try:
-        errors = sorted(validator.iter_errors(dict(values)), key=lambda error: list(error.absolute_path))
-    except referencing.exceptions.Unresolvable as error:
-        raise ValueError(f"refers to another document, and nothing is fetched: {error.ref}") from None
-    return [_sentence(error) for error in errors]
+    return jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

@@ -132,7 +132,22 @@ _Dumper.add_representer(str, _text)
 _COMMENT = re.compile(r"^( *)'(# .*)': null$", re.MULTILINE)
 
 
+_dumped: dict[tuple[str, bool], str] = {}
+"""Texts of documents. A program that generates again after an edit writes most documents as before."""
+
+_MAX_DUMPED = 512
+
+
 def _dump(document: object, *, compact: bool) -> str:
+    key = (repr(document), compact)
+    if key not in _dumped:
+        if len(_dumped) >= _MAX_DUMPED:
+            _dumped.clear()
+        _dumped[key] = _dump_anew(document, compact=compact)
+    return _dumped[key]
+
+
+def _dump_anew(document: object, *, compact: bool) -> str:
     text = yaml.dump(
         document,
         Dumper=_Dumper,

@@ -34,7 +34,9 @@ def lambda_bridge_files(root: Path) -> list[GeneratedFile]:
         return []
     files = sorted(path for side in ("gke", "eks") for path in (bridge / side).rglob("*.yaml"))
     objects = [
-        document for path in files for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        document
+        for path in files
+        for document in yaml.load_all(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     ]
     component: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",

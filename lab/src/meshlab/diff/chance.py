@@ -58,37 +58,35 @@ def _chances(configuration: Json, listener: str, host: str | None) -> Iterator[s
     listeners = configuration.get("staticResources", {}).get("listeners", [])
     for described in listeners:
         if described.get("name") == listener:
-            yield from _random_parts(_without_other_hosts(described, host))
+            yield from _random_parts(described, host)
     for cluster in sorted(route_clusters(configuration, listener, host)):
         servers = sorted(cluster_endpoints(configuration, cluster))
         if len(servers) > 1:
             yield f"{cluster} has {', '.join(servers)}"
 
 
-def _without_other_hosts(value: Any, host: str | None) -> Any:  # noqa: ANN401 - any value of a JSON document
-    """Return a part of a configuration without the virtual hosts that do not take a host."""
-    if isinstance(value, dict):
-        kept = {
-            name: _without_other_hosts(inner, host) for name, inner in value.items() if name != "virtualHosts"
-        }
-        return {**kept, "virtualHosts": virtual_hosts(value, host)} if "virtualHosts" in value else kept
-    return [_without_other_hosts(inner, host) for inner in value] if isinstance(value, list) else value
+def _random_parts(part: Json, host: str | None) -> Iterator[str]:
+    """Yield each list of weights and each percentage that leaves more than one outcome for a host."""
+    waiting: list[Any] = [part]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            yield from _random_here(value)
+            waiting += (inner for name, inner in value.items() if name != "virtualHosts")
+            if "virtualHosts" in value:
+                waiting += virtual_hosts(value, host)
 
 
-def _random_parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
-    """Yield each list of weights and each percentage that leaves more than one outcome."""
-    if isinstance(value, list):
-        for inner in value:
-            yield from _random_parts(inner)
-    if not isinstance(value, dict):
-        return
-    clusters = value.get("weightedClusters", {}).get("clusters", [])
-    weights = {str(entry.get("name")): entry.get("weight", 0) for entry in clusters}
-    if sum(weight > 0 for weight in weights.values()) > 1:
-        yield json.dumps(weights, sort_keys=True)
-    if "numerator" in value and 0 < value["numerator"] < _DENOMINATORS.get(
-        value.get("denominator", "HUNDRED"), 100
-    ):
-        yield f"{value['numerator']} of {value.get('denominator', 'HUNDRED')}"
-    for inner in value.values():
-        yield from _random_parts(inner)
+def _random_here(value: Json) -> Iterator[str]:
+    """Yield what one mapping leaves to chance, without what stands in it."""
+    if "weightedClusters" in value:
+        clusters = value["weightedClusters"].get("clusters", [])
+        weights = {str(entry.get("name")): entry.get("weight", 0) for entry in clusters}
+        if sum(weight > 0 for weight in weights.values()) > 1:
+            yield json.dumps(weights, sort_keys=True)
+    if "numerator" in value:
+        denominator = value.get("denominator", "HUNDRED")
+        if 0 < value["numerator"] < _DENOMINATORS.get(denominator, 100):
+            yield f"{value['numerator']} of {denominator}"

@@ -196,9 +196,7 @@ class Side:
         try:
             key = (case.sender, _hosts(case))
             if key not in self._foreseen:
-                touched = TouchedProxies(self._under_test, self._places)
-                touched.follow(case)
-                self._foreseen[key] = frozenset(touched.found)
+                self._foreseen[key] = self._touched.of(case)
             return self._foreseen[key]
         except (LabError, LookupError, ValueError):
             return frozenset()  # what is wrong with a case is said when it is sent
@@ -227,6 +225,10 @@ class Side:
             identities={},
             relay=str(self._placement.relay),
         )
+
+    @cached_property
+    def _touched(self) -> TouchedProxies:
+        return TouchedProxies(self._under_test, self._places)
 
     @cached_property
     def _places(self) -> AddressIndex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
@@ -10,7 +11,7 @@ from meshlab.kustomize.places import Place, root
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.resource import Resource
@@ -53,7 +54,8 @@ def read_field_spec(value: object, where: str) -> FieldSpec:
     )
 
 
-def merged(known: Iterable[FieldSpec], added: Iterable[FieldSpec], where: str) -> tuple[FieldSpec, ...]:
+@lru_cache(maxsize=1024)
+def merged(known: tuple[FieldSpec, ...], added: tuple[FieldSpec, ...], where: str) -> tuple[FieldSpec, ...]:
     """Add field specifications to others, as kustomize does.
 
     A specification is left out where one of the same path is there already for a kind that it selects, so a broad
@@ -172,5 +174,9 @@ def _covers(spec: FieldSpec, other: FieldSpec) -> bool:
 
 
 def _selected(kind: tuple[str, str, str], spec: FieldSpec) -> bool:
-    wanted = (spec.group, spec.version, spec.kind)
-    return all(not text or text == found for text, found in zip(wanted, kind, strict=True))
+    group, version, name = kind
+    return (
+        (not spec.kind or spec.kind == name)
+        and (not spec.group or spec.group == group)
+        and (not spec.version or spec.version == version)
+    )

@@ -226,7 +226,7 @@ def _written_by_hand(root: Path) -> list[Object]:
         text = path.read_text(encoding="utf-8")
         described = path in descriptions or path.name == "kustomization.yaml" or is_generated(path)
         if not described and REFERENCE.search(text):
-            found += [one for one in yaml.safe_load_all(text) if one]
+            found += [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
     return found
 
 

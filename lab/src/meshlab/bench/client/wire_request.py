@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["WireRequest"]
 
-_FORBIDDEN = ("\r", "\n", "\0")
+_FORBIDDEN = re.compile("[\r\n\0]")
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,11 @@ class WireRequest:
     version: Literal["1.1", "2"] = "1.1"
 
     def __post_init__(self) -> None:
-        for part in (
-            self.method,
-            self.target,
-            self.authority or "",
-            *(text for pair in self.headers for text in pair),
-        ):
-            if any(character in part for character in _FORBIDDEN):
+        parts = [self.method, self.target, self.authority or ""]
+        for pair in self.headers:
+            parts += pair
+        for part in parts:
+            if _FORBIDDEN.search(part):
                 raise ValueError(f"{part!r} holds a line break or a zero byte; take it out of the request")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -36,11 +37,16 @@ def destination_of(request: HttpRequest | TcpRequest | TlsRequest) -> Destinatio
         return Destination(request.host, request.port, tls=False)
     if isinstance(request, TlsRequest):
         return Destination(request.host, request.port, tls=True)
+    return _of_url(request.url)
+
+
+@lru_cache(maxsize=1024)
+def _of_url(url: str) -> Destination:
     try:
-        parts = urlsplit(request.url)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise LabError(f"the URL {request.url!r} cannot be read: {error}") from error
+        raise LabError(f"the URL {url!r} cannot be read: {error}") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise LabError(f"the URL {request.url!r} needs http:// or https:// and a host")
+        raise LabError(f"the URL {url!r} needs http:// or https:// and a host")
     return Destination(parts.hostname, port or _DEFAULT_PORTS[parts.scheme], tls=parts.scheme == "https")

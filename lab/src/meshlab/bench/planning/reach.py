@@ -107,7 +107,7 @@ def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]
     listeners = bootstrap.get("staticResources", {}).get("listeners", [])
     found: set[str] = set()
     for config in (each for entry in listeners if entry.get("name") == listener for each in _filters(entry)):
-        found |= _clusters(config, host)[0]
+        found |= _Choices(config).of(host)[0]
     return found
 
 
@@ -138,6 +138,8 @@ class TouchedProxies:
         self._places = places
         self._seen: set[_Visit] = set()
         self._endpoints: dict[WorkloadRef, dict[str, list[str]]] = {}
+        self._nexts: dict[_Visit, list[_Visit]] = {}
+        self._choices: dict[tuple[WorkloadRef, str], list[_Choices]] = {}
 
     def follow(self, case: Case) -> None:
         """Add the proxies that a case can touch.
@@ -145,14 +147,30 @@ class TouchedProxies:
         Raises:
             LabError: The case's URL cannot be read.
         """
+        self.found |= self._visited(case, self._seen)
+
+    def of(self, case: Case) -> frozenset[WorkloadRef]:
+        """Return the workloads whose proxies one case can touch.
+
+        Raises:
+            LabError: The case's URL cannot be read.
+        """
+        return frozenset(self._visited(case, set()))
+
+    def _visited(self, case: Case, seen: set[_Visit]) -> set[WorkloadRef]:
+        """Return the workloads that a case can touch by visits that were not seen yet, and add these visits."""
+        found: set[WorkloadRef] = set()
         waiting = self._entry(case)
         while waiting:
             visit = waiting.pop()
-            if visit in self._seen or visit.workload not in self._mesh.bootstraps:
+            if visit in seen or visit.workload not in self._mesh.bootstraps:
                 continue
-            self._seen.add(visit)
-            self.found.add(visit.workload)
-            waiting += self._next(visit)
+            seen.add(visit)
+            found.add(visit.workload)
+            if visit not in self._nexts:
+                self._nexts[visit] = self._next(visit)
+            waiting += self._nexts[visit]
+        return found
 
     def _entry(self, case: Case) -> list[_Visit]:
         sender, host = case.sender, _host(case)
@@ -192,8 +210,8 @@ class TouchedProxies:
         host = visit.host
         for listener in self._listeners(visit.workload):
             if listener["name"] in visit.listeners:
-                for config in _filters(listener):
-                    named, rewritten = _clusters(config, visit.host)
+                for choices in self._choices_of(visit.workload, listener):
+                    named, rewritten = choices.of(visit.host)
                     clusters |= named
                     host = None if rewritten else host
         found = []
@@ -203,6 +221,12 @@ class TouchedProxies:
             if place and place.kind == "proxy" and place.workload:
                 found.append(_Visit(place.workload, self._bound(place.workload, address), host))
         return found
+
+    def _choices_of(self, ref: WorkloadRef, listener: Json) -> list[_Choices]:
+        key = (ref, listener["name"])
+        if key not in self._choices:
+            self._choices[key] = [_Choices(config) for config in _filters(listener)]
+        return self._choices[key]
 
     def _listeners(self, ref: WorkloadRef) -> list[Json]:
         bootstrap = self._mesh.bootstraps.get(ref, {})
@@ -236,16 +260,30 @@ def _filters(listener: Json) -> Iterator[Json]:
             yield network_filter.get("typedConfig", {})
 
 
-def _clusters(config: Json, host: str | None) -> tuple[set[str], bool]:
-    """Return the clusters that a network filter may choose for a host, and whether it may change the host."""
-    if "rds" in config:
-        return {_EVERY_CLUSTER}, True  # its routes stand elsewhere
-    routes = config.get("routeConfig")
-    if routes is None:
-        return set(_named(config)), False
-    rest = {name: value for name, value in config.items() if name != "routeConfig"}
-    matching = virtual_hosts(routes, host)
-    return set(_named(rest)) | set(_named(matching)), any(map(_rewrites, matching))
+class _Choices:
+    """What a network filter may choose. Each part of its configuration is looked through once, for all hosts."""
+
+    def __init__(self, config: Json) -> None:
+        self._unknown = "rds" in config  # its routes stand elsewhere
+        self._routes: Json = config.get("routeConfig") or {}
+        self._rest = {name: value for name, value in config.items() if name != "routeConfig"}
+        self._without_host: frozenset[str] | None = None
+        self._by_host: dict[int, tuple[frozenset[str], bool]] = {}
+
+    def of(self, host: str | None) -> tuple[frozenset[str], bool]:
+        """Return the clusters that it may choose for a host, and whether it may change the host."""
+        if self._unknown:
+            return frozenset((_EVERY_CLUSTER,)), True
+        if self._without_host is None:
+            self._without_host = frozenset(_named(self._rest))
+        found = [self._host_part(part) for part in virtual_hosts(self._routes, host)]
+        clusters = self._without_host.union(*(named for named, _ in found))
+        return clusters, any(rewrites for _, rewrites in found)
+
+    def _host_part(self, virtual_host: Json) -> tuple[frozenset[str], bool]:
+        if id(virtual_host) not in self._by_host:
+            self._by_host[id(virtual_host)] = frozenset(_named(virtual_host)), _rewrites(virtual_host)
+        return self._by_host[id(virtual_host)]
 
 
 def _matches(domain: str, host: str) -> bool:
@@ -257,35 +295,34 @@ def _matches(domain: str, host: str) -> bool:
     return domain.endswith("*") and host.startswith(domain[:-1])
 
 
+def _mappings(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any value of a JSON document
+    """Yield every mapping in a part of a configuration."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
 def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
-    """Return every cluster name in a part of a configuration."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key in _CLUSTER_KEYS and isinstance(inner, str):
-                yield inner
-            elif key == "clusters" and isinstance(inner, list):
-                yield from (entry["name"] for entry in inner if isinstance(entry, dict) and "name" in entry)
-            yield from _named(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _named(inner)
+    """Yield every cluster name in a part of a configuration."""
+    for mapping in _mappings(value):
+        for key in _CLUSTER_KEYS:
+            if isinstance(name := mapping.get(key), str):
+                yield name
+        if isinstance(entries := mapping.get("clusters"), list):
+            yield from (entry["name"] for entry in entries if isinstance(entry, dict) and "name" in entry)
 
 
 def _rewrites(value: Any) -> bool:  # noqa: ANN401 - any value of a JSON document
-    if isinstance(value, dict):
-        return any(key.startswith(_REWRITING) or _rewrites(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(map(_rewrites, value))
+    return any(key.startswith(_REWRITING) for mapping in _mappings(value) for key in mapping)
 
 
 def _sockets(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
-    if isinstance(value, dict):
-        if "socketAddress" in value:
-            yield _address({"address": value})
-        for inner in value.values():
-            yield from _sockets(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _sockets(inner)
+    return (_address({"address": mapping}) for mapping in _mappings(value) if "socketAddress" in mapping)
 
 
 def _address(listener: Json) -> str:
