@@ -46,7 +46,9 @@ def test_every_block_is_of_a_known_kind_and_runs_or_says_why_not(page: str) -> N
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in _ELSEWHERE and runnable(page)])
-def test_the_code_of_the_page_runs_from_top_to_bottom(page: str, lab: Lab, tmp_path: Path) -> None:
+def test_the_code_of_the_page_runs_from_top_to_bottom(
+    page: str, lab: Lab, commands: Path, tmp_path: Path
+) -> None:
     workspace = checkout(tmp_path / "meshpass")
     printed = None
     for block in blocks(page):
@@ -54,7 +56,7 @@ def test_the_code_of_the_page_runs_from_top_to_bottom(page: str, lab: Lab, tmp_p
             assert printed is not None, f"{block.where}: nothing before it prints"
             assert_shown(block, printed)
         elif block.language in _RUN and not block.not_run:
-            printed = run(block, workspace, lab.environment)
+            printed = run(block, workspace, lab.environment, commands)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -91,13 +93,13 @@ def checkout(directory: Path) -> Path:
     return directory
 
 
-def run(block: Block, workspace: Path, environment: Mapping[str, str]) -> str:
+def run(block: Block, workspace: Path, environment: Mapping[str, str], commands: Path) -> str:
     """Run a block as a reader would, with the tools of the environment that runs the tests; returns its output."""
     command = ["sh", "-eu"] if block.language == "sh" else [sys.executable, "-W", "error", "-"]
     # A reader has a pipe here, whose width is not that of the terminal that runs the tests.
     own = {"PUBSUB_EMULATOR_HOST", "COLUMNS"}
     inherited = {name: value for name, value in os.environ.items() if name not in own}
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    tools = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         command,
         input=block.text,
