@@ -104,7 +104,7 @@ def mesh(project: Project, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
 
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Path]:
-    """A folder with meshgen, meshlab and meshpass, to be the first on the PATH of what runs many of them."""
+    """A folder with the project's commands, to be the first on the PATH of what runs many of them."""
     with preloaded() as folder:
         yield folder
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BIN = Path(sys.executable).parent
 _SERVER = Path(__file__).with_name("preloaded_server.py")
+_COMMANDS = ("meshgen", "meshlab", "meshpass")
 # What these commands import late: an import of their modules does not show it.
 _LATE = (
     "google.cloud.secretmanager_v1", "grpc_status.rpc_status", "jsonschema.validators", "meshgen.cli", "meshpass.keys",
@@ -52,8 +53,8 @@ sys.exit((connection.recv(1) or b"\\xff")[0])
 
 @contextlib.contextmanager
 def preloaded() -> Iterator[Path]:
-    """Serve meshgen, meshlab and meshpass; yields a folder with their executables, to be the first on a PATH."""
-    scripts = {name: _BIN / name for name in ("meshgen", "meshlab", "meshpass")}
+    """Serve the commands of this project; yields a folder with their executables, to be the first on a PATH."""
+    scripts = {name: _BIN / name for name in _COMMANDS}
     with served(scripts, [sys.executable], _modules()) as folder:
         yield folder
 

@@ -123,7 +123,8 @@ def install(package: Path, version: str, python: str, folder: Path) -> None:
     command = [uv, "pip", "install", "--quiet", f"--python={venv / 'bin/python'}"]
     subprocess.run([*command, OLD_PIP], check=True)
     if version == VERSIONS[0]:
-        command = [str(venv / "bin/pip"), "install", "--quiet"]
+        # Without compiling: a start compiles what it imports, and that is a part of it.
+        command = [str(venv / "bin/pip"), "install", "--quiet", "--no-compile"]
     subprocess.run(
         [*command, "--require-hashes", "--requirement=requirements.txt"],
         cwd=folder / "function",
