@@ -15,6 +15,8 @@ from meshlab.lab.stack import Lab, shipped
 from meshlab.processes.ports import free_ports
 from meshlab.processes.supervisor import Supervisor
 
+from tests.preloaded import preloaded
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -115,6 +117,13 @@ def mesh(project: Project, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
     """The mesh of this checkout, which no test may change."""
     with run_mesh(project) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Path]:
+    """A folder with the project's commands, to be the first on the PATH of what runs many of them."""
+    with preloaded() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,13 @@ def framework(
     return subprocess.Popen(
         [str(app / "venv/bin/functions-framework"), f"--target={entry.name}", "--host=127.0.0.1"],
         cwd=app / "function",
-        env={"PATH": os.defpath, "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        # What it compiles lies beside the package and serves the next start; in the package nothing changes.
+        env={
+            "PATH": os.defpath,
+            "PORT": str(port),
+            "PYTHONPYCACHEPREFIX": str(app / "compiled"),
+            **variables,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

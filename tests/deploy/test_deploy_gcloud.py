@@ -1,7 +1,7 @@
 """Deployments by the real gcloud, against a local server that answers as Google's APIs do.
 
 The first test of a story runs the scripts; the others ask what the server saw. gcloud starts slowly, so each run is
-shared.
+shared, and the commands of a story start in a process that has loaded gcloud.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ URL = "https://meshpass-enrichment-4f3kq2vbnq-ew.a.run.app"
 class Story:
     """A fake project, and what the scripts did to it."""
 
-    def __init__(self, folder: Path, package: Path, port: int, cloud: Cloud, **values: str) -> None:
+    def __init__(
+        self, folder: Path, tools: Path, package: Path, port: int, cloud: Cloud, **values: str
+    ) -> None:
         # This gcloud may be too old for Direct VPC egress.
         changed = {"FUNCTION_EGRESS": "connector", **values}
         text = CONTRACT.read_text().replace("example-project", "acme-mesh")
@@ -47,7 +49,7 @@ class Story:
             "\n".join([*lines, *(f"{key}={value}" for key, value in changed.items()), ""])
         )
         (folder / "gcloud").mkdir()
-        self._environment = environment(folder / "gcloud", port)
+        self._environment = environment(folder / "gcloud", port, tools=tools)
         self._package = package
         self.cloud = cloud
         self.runs: list[tuple[subprocess.CompletedProcess[str], list[Call]]] = []
@@ -90,11 +92,11 @@ def project() -> Cloud:
 
 
 @pytest.fixture(scope="module")
-def story(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(loaded_gcloud: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Three deployments of a push function: stopped half way, gone on with, and repeated with fewer permissions."""
     cloud = project()
     with serving(cloud) as port:
-        made = Story(tmp_path_factory.mktemp("push"), package, port, cloud)
+        made = Story(tmp_path_factory.mktemp("push"), loaded_gcloud, package, port, cloud)
         cloud.denied.add("run.services.setIamPolicy")
         made.deploy()
         cloud.denied.clear()
@@ -202,11 +204,12 @@ def test_nothing_but_the_fake_apis_was_asked(story: Story) -> None:
 
 
 @pytest.fixture(scope="module")
-def eventarc(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def eventarc(loaded_gcloud: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A first deployment with Eventarc."""
     cloud = project()
     with serving(cloud) as port:
-        made = Story(tmp_path_factory.mktemp("eventarc"), package, port, cloud, FUNCTION_TRIGGER="eventarc")
+        folder = tmp_path_factory.mktemp("eventarc")
+        made = Story(folder, loaded_gcloud, package, port, cloud, FUNCTION_TRIGGER="eventarc")
         made.deploy()
         yield made
 

@@ -34,7 +34,9 @@ def test_each_script_says_what_it_does(name: str) -> None:
 
 
 @pytest.mark.skipif(GCLOUD is None, reason=MISSING)
-def test_a_caller_is_let_in_once_on_the_service_and_nothing_else_is_written(tmp_path: Path) -> None:
+def test_a_caller_is_let_in_once_on_the_service_and_nothing_else_is_written(
+    loaded_gcloud: Path, tmp_path: Path
+) -> None:
     cloud = Cloud()
     name = SERVICE.replace("/services/", "/functions/")
     cloud.functions[name] = {"name": name, "serviceConfig": {"uri": "https://x.a.run.app", "revision": "r"}}
@@ -50,7 +52,7 @@ def test_a_caller_is_let_in_once_on_the_service_and_nothing_else_is_written(tmp_
                     f"--member={MEMBER}",
                     "--expires=2099-01-01T00:00:00Z",
                 ],
-                env=environment(tmp_path / "gcloud", port),
+                env=environment(tmp_path / "gcloud", port, tools=loaded_gcloud),
                 capture_output=True,
                 text=True,
                 check=False,

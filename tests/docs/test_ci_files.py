@@ -103,9 +103,16 @@ def commit(root: Path) -> None:
     git(root, "commit", "--quiet", "--message=a change")
 
 
+@pytest.fixture(autouse=True)
+def tools(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a script find meshlab."""
+    tools = [str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(tools))
+
+
 def run(repository: Path, script: str, *, shell: str = "bash -e", **more: str) -> str:
     """Run a script as the service does, with this environment's meshlab; returns what it prints."""
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    tools = os.environ["PATH"]
     if "PATH" in more:
         tools = f"{more.pop('PATH')}{os.pathsep}{tools}"
     inherited = {

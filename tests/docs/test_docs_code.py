@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,15 +47,21 @@ def test_every_block_is_of_a_known_kind_and_runs_or_says_why_not(page: str) -> N
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in _ELSEWHERE and runnable(page)])
-def test_the_code_of_the_page_runs_from_top_to_bottom(page: str, lab: Lab, tmp_path: Path) -> None:
+def test_the_code_of_the_page_runs_from_top_to_bottom(
+    page: str, lab: Lab, commands: Path, tmp_path: Path
+) -> None:
     workspace = checkout(tmp_path / "meshpass")
-    printed = None
+    printed, elsewhere = None, ""
     for block in blocks(page):
-        if block.printed:
+        if block.printed and elsewhere:
+            assert_compared(elsewhere, block)
+        elif block.printed:
             assert printed is not None, f"{block.where}: nothing before it prints"
             assert_shown(block, printed)
-        elif block.language in _RUN and not block.not_run:
-            printed = run(block, workspace, lab.environment)
+        elif block.language in _RUN:
+            elsewhere = block.not_run
+            if not elsewhere:
+                printed = run(block, workspace, lab.environment, commands)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -91,13 +98,13 @@ def checkout(directory: Path) -> Path:
     return directory
 
 
-def run(block: Block, workspace: Path, environment: Mapping[str, str]) -> str:
+def run(block: Block, workspace: Path, environment: Mapping[str, str], commands: Path) -> str:
     """Run a block as a reader would, with the tools of the environment that runs the tests; returns its output."""
     command = ["sh", "-eu"] if block.language == "sh" else [sys.executable, "-W", "error", "-"]
     # A reader has a pipe here, whose width is not that of the terminal that runs the tests.
     own = {"PUBSUB_EMULATOR_HOST", "COLUMNS"}
     inherited = {name: value for name, value in os.environ.items() if name not in own}
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    tools = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         command,
         input=block.text,
@@ -111,6 +118,23 @@ def run(block: Block, workspace: Path, environment: Mapping[str, str]) -> str:
     )
     assert done.returncode == 0, f"{block.where}:\n{done.stdout}"
     return done.stdout
+
+
+def assert_compared(reason: str, block: Block) -> None:
+    """The test that a block without a run names compares what the page shows with what the command prints."""
+    (test,) = re.findall(r"tests/\S+\.py", reason)
+    page = block.where.partition(":")[0]
+    assert f'assert_page_shows("{page}", ' in (ROOT / test).read_text(), (
+        f"{block.where}: {test} compares nothing"
+    )
+
+
+def assert_page_shows(page: str, command: str, printed: str) -> None:
+    """For a test that runs a command of a page: the page shows what it prints."""
+    found = blocks(page)
+    (at,) = [number for number, block in enumerate(found) if block.text == f"{command}\n" and block.not_run]
+    assert found[at + 1].printed
+    assert_shown(found[at + 1], printed)
 
 
 def assert_shown(block: Block, printed: str) -> None:

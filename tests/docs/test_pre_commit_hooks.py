@@ -42,10 +42,10 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(hook: str, repository: Path) -> subprocess.CompletedProcess[str]:
+def run(hook: str, repository: Path, commands: Path) -> subprocess.CompletedProcess[str]:
     """Run a hook as pre-commit does: its entry, then its arguments, in the root of the repository."""
     command = [*shlex.split(BY_ID[hook]["entry"]), *ARGUMENTS[hook]]
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    tools = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": tools, "COLUMNS": "200"}
     return subprocess.run(
         command,
@@ -79,19 +79,19 @@ def test_the_root_that_pre_commit_installs_has_no_module_and_no_dependency(tmp_p
         assert "Requires-Dist" not in archive.read(metadata).decode()
 
 
-def test_each_hook_passes_and_fails_as_its_command(repository: Path) -> None:
+def test_each_hook_passes_and_fails_as_its_command(repository: Path, commands: Path) -> None:
     for hook in sorted(BY_ID):
-        done = run(hook, repository)
+        done = run(hook, repository, commands)
         assert done.returncode == 0, done.stdout + done.stderr
     mesh = repository / "manifests/mesh.yaml"
     mesh.write_text(MESH.replace("[GET]", "[GET, POST]"))
-    assert run("meshlab-test", repository).returncode == 1
+    assert run("meshlab-test", repository, commands).returncode == 1
     mesh.write_text(MESH.replace("{app: cart}}\n  rules", "{app: card}}\n  rules"))
-    done = run("meshlab-lint", repository)
+    done = run("meshlab-lint", repository, commands)
     assert done.returncode == 1
     assert "manifests/mesh.yaml" in done.stdout
     mesh.write_text(MESH.replace("methods", "verbs"))
-    assert run("meshlab-check", repository).returncode != 0
+    assert run("meshlab-check", repository, commands).returncode != 0
 
 
 def test_pre_commit_itself_runs_the_hooks(repository: Path, tmp_path: Path) -> None:

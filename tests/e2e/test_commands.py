@@ -1,5 +1,6 @@
 """The command `meshlab`, as typed."""
 
+import functools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from meshpass import Settings
 from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 
 from docs.terminal_picture import lines_of
+from tests.docs.test_docs_code import assert_page_shows
 
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")
@@ -28,9 +30,20 @@ FILES = {"pipeline": "pipeline.toml", "table": "table.json", "events": "events.j
 EXAMPLE = ("-f", "infra/mesh/overlays/example")
 
 
-def meshlab(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def loaded(commands: Path) -> Run:
+    """`meshlab` in a process that has its imports behind it, for what ends before anything is started."""
+    return functools.partial(meshlab, program=str(commands / "meshlab"))
+
+
+def meshlab(
+    *arguments: str, cwd: Path = ROOT, program: str = MESHLAB, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MESHLAB, *arguments],
+        [program, *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -98,12 +111,13 @@ def test_the_demo_of_the_egress_mesh_shows_who_got_where_and_why_not(tmp_path: P
         *("200", "502 S", "502 S", "200", "403 G", "403 G", "502 S"),
     ] in cells
     assert ["team-y GET http://httpbin.org/", "403", "gateway", "no ALLOW policy matched"] in cells
+    assert_page_shows("docs/egress.md", "meshlab demo egress", done.stdout)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("option", [("--overlay", "plain-http"), ("--no-policy-tests",)])
-def test_the_demo_of_a_mesh_refuses_options_that_are_for_events(option: tuple[str, ...]) -> None:
-    done = meshlab("demo", "egress", *option)
+def test_the_demo_of_a_mesh_refuses_options_that_are_for_events(loaded: Run, option: tuple[str, ...]) -> None:
+    done = loaded("demo", "egress", *option)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         "--events, --overlay and --no-policy-tests are for the demo of events, not for egress" in done.stderr
@@ -168,7 +182,9 @@ def test_the_demo_shows_own_events_as_rows_of_an_own_table_with_an_own_service(t
     files = [f"--{name}={tmp_path / file}" for name, file in FILES.items()]
     with ThreadingHTTPServer(("127.0.0.1", 0), Customers) as server:
         Thread(target=server.serve_forever, args=(0.01,)).start()
-        done = meshlab("demo", *files, "--attribute=shop=s-1", f"--app=127.0.0.1:{server.server_port}")
+        own = ["--attribute=shop=s-1", f"--app=127.0.0.1:{server.server_port}"]
+        # docs/own-the-events.md shows the demo of another pipeline with the policy tests of its mesh.
+        done = meshlab("demo", *files, *own, "--no-policy-tests")
         server.shutdown()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 3 events, 2 rows, 1 dead-lettered, 0 lost"
@@ -181,15 +197,17 @@ def test_the_demo_shows_own_events_as_rows_of_an_own_table_with_an_own_service(t
 
 
 @pytest.mark.parametrize(("attribute", "said"), [("shop", "NAME=VALUE"), ("timeout=1", "cannot publish")])
-def test_the_demo_refuses_an_attribute_that_is_none(attribute: str, said: str) -> None:
-    done = meshlab("demo", f"--attribute={attribute}")
+def test_the_demo_refuses_an_attribute_that_is_none(loaded: Run, attribute: str, said: str) -> None:
+    done = loaded("demo", f"--attribute={attribute}")
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
 
 
-def test_the_demo_says_in_one_sentence_what_is_wrong_with_an_own_pipeline(tmp_path: Path) -> None:
+def test_the_demo_says_in_one_sentence_what_is_wrong_with_an_own_pipeline(
+    loaded: Run, tmp_path: Path
+) -> None:
     (tmp_path / "pipeline.toml").write_text(PIPELINE)
-    done = meshlab("demo", f"--pipeline={tmp_path / 'pipeline.toml'}")
+    done = loaded("demo", f"--pipeline={tmp_path / 'pipeline.toml'}")
     assert done.returncode == 1
     assert "columns.order is no column of the table" in done.stderr
     assert "name the definition of yours with --table FILE" in done.stderr
@@ -200,15 +218,21 @@ def test_the_demo_says_in_one_sentence_what_is_wrong_with_an_own_pipeline(tmp_pa
     ("content", "complaint"), [(None, "cannot read the events"), (b"\n\n", "holds no event")]
 )
 def test_the_demo_refuses_a_file_without_events(
-    tmp_path: Path, content: bytes | None, complaint: str
+    loaded: Run, tmp_path: Path, content: bytes | None, complaint: str
 ) -> None:
     file = tmp_path / "events.jsonl"
     if content is not None:
         file.write_bytes(content)
-    done = meshlab("demo", "--events", str(file))
+    done = loaded("demo", "--events", str(file))
     assert done.returncode == 1
     assert complaint in done.stderr
     assert str(file) in done.stderr
+
+
+MINE = [
+    {"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
+    {"event_id": "mine-2", "user_id": "nobody", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
+]
 
 
 def test_the_demo_fails_and_says_so_when_a_guarantee_of_the_mesh_is_broken(tmp_path: Path) -> None:
@@ -218,7 +242,8 @@ def test_the_demo_fails_and_says_so_when_a_guarantee_of_the_mesh_is_broken(tmp_p
     policy.write_text(
         policy.read_text().replace("              - GET\n", "              - GET\n              - POST\n")
     )
-    done = meshlab("demo", "--project", str(tmp_path))
+    (tmp_path / "events.jsonl").write_text(json.dumps(MINE[0]) + "\n")
+    done = meshlab("demo", "--project", str(tmp_path), "--events", str(tmp_path / "events.jsonl"))
     assert done.returncode == 1
     assert "✗ the gateway's identity with POST" in done.stdout
     assert "✗ user-profile, enrichment: POST /profile/x-1, at user-profile" in done.stdout
@@ -229,12 +254,8 @@ def test_the_demo_fails_and_says_so_when_a_guarantee_of_the_mesh_is_broken(tmp_p
 def test_the_demo_takes_a_users_own_events_and_uses_a_pubsub_server_that_is_already_there(
     tmp_path: Path,
 ) -> None:
-    lines = [
-        {"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
-        {"event_id": "mine-2", "user_id": "nobody", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
-    ]
     events = tmp_path / "events.jsonl"
-    events.write_text("\n".join(map(json.dumps, lines)) + "\nnot JSON\n")
+    events.write_text("\n".join(map(json.dumps, MINE)) + "\nnot JSON\n")
     with Supervisor() as supervisor:
         other = supervisor.spawn("other", [sys.executable, "-m", "meshlab.cloud.pubsub"])
         address = f"127.0.0.1:{other.listening_port()}"
@@ -280,8 +301,8 @@ sys.exit(7)
     assert "profile u-1001" in done.stdout
 
 
-def test_run_names_a_command_that_does_not_exist() -> None:
-    done = meshlab("run", "--", "no-such-command")
+def test_run_names_a_command_that_does_not_exist(loaded: Run) -> None:
+    done = loaded("run", "--", "no-such-command")
     assert done.returncode == 1
     assert "cannot run no-such-command" in done.stderr
 
@@ -308,34 +329,30 @@ def meshlab_up(env_file: Path, *arguments: str) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """`meshlab up` with its environment file."""
-    env_file = tmp_path / "lab.env"
-    with meshlab_up(env_file) as process:
-        yield process, env_file
-
-
 def read_env(env_file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in env_file.read_text().splitlines())
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_up_ends_everything_however_it_ends(
-    up: tuple[subprocess.Popen[str], Path], end: signal.Signals
-) -> None:
-    process, env_file = up
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_up_ends_everything_however_it_ends(tmp_path: Path, end: signal.Signals) -> None:
+    env_file = tmp_path / "lab.env"
+    with meshlab_up(env_file) as process:
+        assert_ends_everything(process, env_file, end)
+    assert not env_file.exists()
+
+
+def assert_ends_everything(process: subprocess.Popen[str], env_file: Path, end: signal.Signals) -> None:
     run_directory = str(Path(read_env(env_file)["GKE_GATEWAY_CA_FILE"]).parents[3])
     assert len(processes_of(run_directory)) >= 2
     process.send_signal(end)
     assert process.wait(20) == (-end if end == signal.SIGKILL else 128 + end)
     wait_until(lambda: not processes_of(run_directory))
     wait_until(lambda: not Path(run_directory).exists())
-    if end != signal.SIGKILL:
-        assert not env_file.exists()
 
 
-def test_up_follows_a_file_of_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_follows_a_file_of_keys_and_leaves_nothing_when_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     env_file, jwks = tmp_path / "lab.env", tmp_path / "jwks.json"
     with meshlab_up(env_file, "--jwks", str(jwks)) as process:
         assert process.stdout is not None
@@ -352,11 +369,12 @@ def test_up_follows_a_file_of_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert process.stdout.readline() == f"# the mesh trusts the keys in {jwks}\n"
         states = [version.state for version in ring.promote(proof).versions]
         assert states == ["previous", "active"]
+        assert_ends_everything(process, env_file, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("workload", ["istio-ingress/istio-internal-gateway", "user-profile/user-profile"])
-def test_render_prints_what_envoy_accepts_and_no_key(workload: str) -> None:
-    done = meshlab("render", *EXAMPLE, "--workload", workload)
+def test_render_prints_what_envoy_accepts_and_no_key(loaded: Run, workload: str) -> None:
+    done = loaded("render", *EXAMPLE, "--workload", workload)
     assert done.returncode == 0, done.stderr
     assert "PRIVATE" not in done.stdout
     checked = subprocess.run(
@@ -369,9 +387,10 @@ def test_render_prints_what_envoy_accepts_and_no_key(workload: str) -> None:
     assert "OK" in checked.stdout
 
 
-def test_render_is_the_same_every_time() -> None:
+def test_render_is_the_same_every_time(loaded: Run) -> None:
     one = ("render", *EXAMPLE, "--workload", "user-profile/user-profile")
-    first, second = (meshlab(*one).stdout for _ in range(2))
+    first, second = meshlab(*one).stdout, loaded(*one).stdout
+    assert first
     assert first == second
 
 
@@ -382,14 +401,14 @@ def test_render_is_the_same_every_time() -> None:
         ("nobody", "write namespace/name"),
     ],
 )
-def test_render_names_a_workload_that_does_not_exist(workload: str, complaint: str) -> None:
-    done = meshlab("render", *EXAMPLE, "--workload", workload)
+def test_render_names_a_workload_that_does_not_exist(loaded: Run, workload: str, complaint: str) -> None:
+    done = loaded("render", *EXAMPLE, "--workload", workload)
     assert done.returncode == 2
     assert complaint in done.stderr
 
 
-def test_outside_a_project_every_command_says_where_to_go(tmp_path: Path) -> None:
-    done = meshlab("run", "--project", str(tmp_path), "--", "true")
+def test_outside_a_project_every_command_says_where_to_go(loaded: Run, tmp_path: Path) -> None:
+    done = loaded("run", "--project", str(tmp_path), "--", "true")
     assert done.returncode == 1
     assert "--project" in done.stderr
 

@@ -25,6 +25,7 @@ from meshlab.lab.lambda_bridge.run import EGRESS, INGRESS, BridgeRun, bridge_val
 from meshlab.lab.project import Project
 
 from deploy.steps.bridge import certificates as bridge_certificates
+from tests.docs.test_docs_code import assert_page_shows
 from tests.sdk.conftest import Server
 from tests.sdk.google.conftest import TARGET, Google, claims_of
 
@@ -316,3 +317,4 @@ def test_the_demo_shows_who_got_where_and_why_not() -> None:
     assert "did not return a certificate" in done.stdout
     count = sum(len(file.cases) for file in FILES)
     assert done.stdout.splitlines()[-1] == f"demo: {count} of {count} requests ended as expected"
+    assert_page_shows("docs/lambda-bridge.md", "meshlab demo lambda-bridge", done.stdout)

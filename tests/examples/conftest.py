@@ -39,7 +39,7 @@ def copied(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def environment(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(lab: Lab, commands: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a reader's terminal, with the variables of `meshlab run`.
 
     The key lies in a file here: each program would load Google's client to read it from the lab's Secret Manager.
@@ -53,7 +53,7 @@ def environment(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         **kept,
         **of_the_lab,
         "SIGNING_KEY_FILE": str(key),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PROFILE_TIMEOUT_S": "60",  # no test depends on the speed of the machine
         # pytest loads every plugin of this environment otherwise; that of an example has two.
