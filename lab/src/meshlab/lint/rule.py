@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.read.fields import Where
     from meshlab.lint.facts import Facts
+    from meshlab.lint.missed import Missed
     from meshlab.manifest import Problem
 
 __all__ = ["Check", "Finding", "Rule", "Severity"]
@@ -52,6 +53,7 @@ class Rule:
         fix: What to do.
         source: Where Istio or Kubernetes decides this: a file of istio/istio, or a page.
         check: Finds it; `None` where reading the mesh finds it.
+        missed: What is not there where it finds something; `None` where nothing is missing.
     """
 
     code: str
@@ -62,6 +64,7 @@ class Rule:
     fix: str
     source: str
     check: Check | None = None
+    missed: Missed | None = None
 
     def at(self, where: Where, text: str) -> Problem:
         """Return a problem that this rule found.

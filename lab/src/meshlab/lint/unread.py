@@ -7,37 +7,15 @@ that is wrong. The object itself is a finding (ML000).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from meshlab.lint.rules import BY_CODE
 
 if TYPE_CHECKING:
     from meshlab.manifest import Problem
 
 __all__ = ["Unread"]
 
-_WORKLOADS = frozenset(
-    {
-        "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet",
-        "WorkloadEntry", "WorkloadGroup",
-    }
-)  # fmt: skip
-_SERVICES = frozenset({"Service", "ServiceEntry"})
-_SETTINGS = frozenset({"ConfigMap", "IstioOperator", "MeshConfig"})
-_MISSING: dict[str, tuple[frozenset[str], Literal["same namespace", "anywhere"]]] = {
-    "ML101": (_WORKLOADS, "anywhere"),
-    "ML205": (frozenset({"VirtualService"}), "anywhere"),
-    "ML208": (_WORKLOADS, "same namespace"),
-    "ML209": (_SERVICES, "anywhere"),
-    "ML301": (_SETTINGS | _SERVICES, "anywhere"),
-    "ML302": (_WORKLOADS, "same namespace"),
-    "ML304": (frozenset({"AuthorizationPolicy"}), "same namespace"),
-    "ML305": (frozenset({"RequestAuthentication"}), "same namespace"),
-    "ML308": (frozenset({"RequestAuthentication"}), "same namespace"),
-    "ML310": (_WORKLOADS, "anywhere"),
-    "ML312": (_WORKLOADS | _SERVICES, "same namespace"),
-    "ML402": (_WORKLOADS, "anywhere"),
-    "ML514": (_SERVICES, "same namespace"),
-}
-"""Rule to the kinds of what it misses, and where an object of them may be."""
 _NAME = "metadata.name"
 """The field that is named where two files have one object. The first of them is read."""
 
@@ -56,13 +34,13 @@ class Unread:
 
     def may_explain(self, finding: Problem) -> bool:
         """Return whether a finding may be there only because some object was not read."""
-        if finding.code not in _MISSING:
+        missed = BY_CODE[finding.code].missed
+        if missed is None:
             return False
-        kinds, place = _MISSING[finding.code]
         unread = (each for each in self.problems if each.path != _NAME)
-        found = {namespace for kind, namespace in map(_kind_and_namespace, unread) if kind in kinds}
+        found = {namespace for kind, namespace in map(_kind_and_namespace, unread) if kind in missed.kinds}
         _, own = _kind_and_namespace(finding)
-        if place == "anywhere" or own == self.root_namespace:
+        if missed.anywhere or own == self.root_namespace:
             return bool(found)
         return bool(found & {own, self.root_namespace})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.lint.missed import SERVICES, SETTINGS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 RULE = Rule(
@@ -12,4 +13,5 @@ RULE = Rule(
     why="Istio denies every request that the policy selects.",
     fix="Add the provider to extensionProviders of the MeshConfig, and its Service to the manifests.",
     source="istio/istio pilot/pkg/security/authz/builder/extauthz.go",
+    missed=Missed(SETTINGS | SERVICES, anywhere=True),
 )

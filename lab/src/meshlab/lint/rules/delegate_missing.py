@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.lint.missed import Missed
 from meshlab.lint.rule import Rule, Severity
 
 RULE = Rule(
@@ -12,4 +13,5 @@ RULE = Rule(
     why="Istio leaves the rule out, and the next rule answers its requests.",
     fix="Name a VirtualService without hosts that is exported to this namespace.",
     source="istio/istio pilot/pkg/model/virtualservice.go#mergeVirtualServicesIfNeeded",
+    missed=Missed(frozenset({"VirtualService"}), anywhere=True),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.lint.missed import WORKLOADS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 RULE = Rule(
@@ -12,4 +13,5 @@ RULE = Rule(
     why="Its servers are opened nowhere, and its routes are served nowhere.",
     fix="Give the selector the labels of the gateway's pods.",
     source="istio/istio pkg/config/analysis: IST0101 for Gateways",
+    missed=Missed(WORKLOADS, anywhere=True),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import named_values
+from meshlab.lint.missed import Missed
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -48,4 +49,5 @@ RULE = Rule(
     fix="Write the issuer exactly as jwtRules has it.",
     source="istio/istio pilot/pkg/security/authz/model/generator.go#requestPrincipalGenerator",
     check=_check,
+    missed=Missed(frozenset({"RequestAuthentication"})),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.model.workload import target_number
 from meshlab.lint.facts import named_values
+from meshlab.lint.missed import SERVICES, WORKLOADS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -65,4 +66,5 @@ RULE = Rule(
     fix="Write the targetPort.",
     source="istio/istio pilot/pkg/model/gateway.go#resolvePorts; destination.port of the proxy's listener",
     check=_check,
+    missed=Missed(WORKLOADS | SERVICES),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.lint.missed import WORKLOADS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 RULE = Rule(
@@ -12,4 +13,5 @@ RULE = Rule(
     why="It has no effect: what it was to keep out gets in.",
     fix="Give the selector labels of the pods, in the namespace of the pods or in the root namespace.",
     source="istio/istio pkg/config/analysis: IST0127",
+    missed=Missed(WORKLOADS),
 )

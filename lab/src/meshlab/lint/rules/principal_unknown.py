@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.lint.facts import account_of, named_values
+from meshlab.lint.missed import WORKLOADS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -40,4 +41,5 @@ RULE = Rule(
     fix="Name the ServiceAccount that the caller's pods run as, or set serviceAccountName in them.",
     source="istio/istio pkg/spiffe/spiffe.go",
     check=_check,
+    missed=Missed(WORKLOADS, anywhere=True),
 )

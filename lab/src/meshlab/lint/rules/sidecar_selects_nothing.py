@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.lint.missed import WORKLOADS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 RULE = Rule(
@@ -12,4 +13,5 @@ RULE = Rule(
     why="It has no effect, and the workloads that it was for see all services.",
     fix="Correct the labels or the namespace.",
     source="istio/istio pkg/config/analysis: IST0101 for Sidecars",
+    missed=Missed(WORKLOADS),
 )

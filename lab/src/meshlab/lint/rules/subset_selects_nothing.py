@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.lint.missed import WORKLOADS, Missed
 from meshlab.lint.rule import Rule, Severity
 
 RULE = Rule(
@@ -12,4 +13,5 @@ RULE = Rule(
     why="Requests to the subset are answered 503.",
     fix="Correct the labels.",
     source="istio/istio pkg/config/analysis: DestinationRuleSubsetNotSelectPods",
+    missed=Missed(WORKLOADS, anywhere=True),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping, scalar
+from meshlab.lint.missed import SERVICES, Missed
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import is_selected, pod_templates
 
@@ -61,4 +62,5 @@ RULE = Rule(
     fix="Correct targetPort, or declare the port in the container.",
     source="Kubernetes: ServicePort.targetPort",
     check=_check,
+    missed=Missed(SERVICES),
 )

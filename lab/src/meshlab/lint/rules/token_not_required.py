@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import asks_for_token
+from meshlab.lint.missed import Missed
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -55,4 +56,5 @@ RULE = Rule(
     fix="Add an ALLOW policy that asks for requestPrincipals, for the same workload.",
     source="istio/istio pilot/pkg/security/authn/policy_applier.go: allow_missing",
     check=_check,
+    missed=Missed(frozenset({"AuthorizationPolicy"})),
 )
