@@ -11,7 +11,7 @@ HEAD = "# Title\nWhat it shows.\nsize 200x100\n"
 
 
 def test_there_are_diagrams() -> None:
-    assert {"event", "rooms", "checks", "network-path", "egress", "lambda-bridge"} <= set(NAMES)
+    assert {"event", "packages", "checks", "network-path", "egress", "lambda-bridge"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import meshcontract
+from meshcontract.keys import FUNCTION, KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PASSED_ON = (
-    "GOOGLE_CLOUD_PROJECT",  # the runtime does not set it, and trace links in the logs are made from it
-    "GKE_GATEWAY_URL",
-    "GKE_GATEWAY_HOST",
-    "GKE_GATEWAY_CA_FILE",
-    "JWT_AUDIENCE",
-    "FUNCTION_TIMEOUT_S",  # the runtime does not say how long it waits
-    "LOG_SUCCESS_SAMPLE",
-)
 _SIGNING_KEY = "SIGNING_KEY"
 _OF_A_SIGNED_TOKEN = ("JWT_ISSUER", "JWT_SUBJECT", "JWT_SCOPE")
+_OF_GOOGLES_IDENTITY = "MESH_AUTH"
 
 
 @dataclass(frozen=True)
@@ -71,6 +64,16 @@ LOOKUP = EntryPoint(
 ENTRY_POINTS = {entry.name: entry for entry in (ENRICH, LOOKUP)}
 
 
+def _keys_of(entry: EntryPoint) -> tuple[str, ...]:
+    return (*entry.settings, *(f"{name}_{form}" for name in entry.secrets for form in ("FILE", "SECRET_ID")))
+
+
+# What the contract says that the function reads, and nothing above gives to some alone: a new key needs no line here.
+# The runtime says neither its project, which links in the logs are made from, nor how long it waits.
+_OF_SOME = {*_OF_A_SIGNED_TOKEN, _OF_GOOGLES_IDENTITY, *_keys_of(ENRICH), *_keys_of(LOOKUP)}
+_OF_BOTH = tuple(name for name, key in KEYS.items() if FUNCTION in key.readers and name not in _OF_SOME)
+
+
 def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[str, str]:
     """Return the environment variables of an entry point; none of them is a secret.
 
@@ -81,8 +84,8 @@ def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[s
         f"{name}_FILE" if values[f"{name}_FILE"] else f"{name}_SECRET_ID"
         for name in secrets_of(values, entry)
     ]
-    token = ("MESH_AUTH",) if values["MESH_AUTH"] == "google-id-token" else _OF_A_SIGNED_TOKEN
-    names = (*_PASSED_ON, *token, *entry.settings, *keys)
+    token = (_OF_GOOGLES_IDENTITY,) if values["MESH_AUTH"] == "google-id-token" else _OF_A_SIGNED_TOKEN
+    names = (*_OF_BOTH, *token, *entry.settings, *keys)
     found = {name: values[name] for name in names if values[name]}
     if "JWT_SCOPE" in found:
         found["JWT_SCOPE"] = meshcontract.token_scope(values)
