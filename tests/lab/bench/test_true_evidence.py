@@ -141,6 +141,11 @@ def test_the_end_of_a_connection_is_no_refusal_and_a_failed_handshake_is() -> No
         return Hop(REF, "inbound", 6379, parse_line(REF, json.dumps(fields))).reason
 
     assert reason(RESET) == ""
+    # What the TLS inspector says of a client that speaks plaintext to a port that takes it.
+    assert (
+        reason("TLS_error|error:100000f7:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end")
+        == ""
+    )
     refused = (
         "TLS_error:|268435648:SSL_routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end"
     )

@@ -331,7 +331,7 @@ def test_a_destination_that_is_new_by_weight_is_a_change_with_its_frequency(comp
     assert found.change is not None
     assert found.change.kind is Kind.ANOTHER_WORKLOAD
     assert found.chance.startswith("in ")
-    assert found.chance.endswith("before in 0 of 33")
+    assert found.chance.endswith("before in 0 of 65")
 
 
 def test_a_fault_in_half_of_the_requests_is_no_change_where_both_sides_have_it(compare: Compare) -> None:

@@ -18,8 +18,8 @@ __all__ = ["Answers", "Judgement"]
 _ONCE_MORE = 1
 """Where nothing is left to chance, a second time shows that the machine was not merely too busy."""
 _EVEN_ODDS = 8
-_UNEVEN_ODDS = 32
-"""One effect in ten requests is missed in one of thirty such rounds."""
+_UNEVEN_ODDS = 64
+"""One effect in ten requests is missed in one of a thousand such rounds."""
 
 
 @dataclass(frozen=True)

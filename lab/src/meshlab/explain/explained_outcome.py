@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.report.outcome_texts import place, request
-from meshlab.bench.verdicts.hop import is_client_end
 from meshlab.explain.connections import chain_step, client_tls_step, listener_step
 from meshlab.explain.destinations import destination_step, upstream_tls_step
 from meshlab.explain.explanation import Decision, Explanation, HopExplanation, Step
@@ -92,7 +91,7 @@ def stop_of(hop: Hop) -> str:
     if line.scope == "http":
         unread = not line.route_mark and line.details not in _ROUTES_DETAILS
         return "request" if unread or line.details in _UNREADABLE else _behind_the_filters(hop)
-    if line.downstream_failure and not is_client_end(line.downstream_failure):
+    if hop.client_tls_failure:
         return "TLS"
     return _behind_the_filters(hop)
 

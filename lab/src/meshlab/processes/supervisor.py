@@ -72,7 +72,7 @@ class Child:
         if self.running:
             return ""
         code = self._process.returncode
-        return f"{self.name} ended with exit code {code}. The end of its log:\n{self.log_tail()}"
+        return f"{self.name} ended with exit code {code}. {self._log_with_advice()}"
 
     def listening_port(self, timeout_s: float = _START_TIMEOUT_S) -> int:
         """Wait for the line `listening 127.0.0.1:PORT` on its standard output and return the port.
@@ -125,15 +125,16 @@ class Child:
             self.ready_after_s = time.monotonic() - self.started_at
 
     def log_tail(self) -> str:
-        """Return the last lines of what it wrote to standard error, and what to do about them where that is known.
-
-        The stack trace of an Envoy that gave up is left out.
-        """
+        """Return the last lines of its standard error, without the stack trace of an Envoy that gave up."""
         lines = self.log.read_text(errors="replace").splitlines()
         said = [line for line in lines if not _STACK_TRACE.search(line)]
-        if any(_NO_INOTIFY_INSTANCE in line for line in said):
-            said.append(_RAISE_INOTIFY_INSTANCES)
         return "\n".join((said or lines)[-_LOG_TAIL_LINES:]) or "(empty)"
+
+    def _log_with_advice(self) -> str:
+        """Return what to do, where that is known, then the end of the log: reports may cut a long reason."""
+        tail = self.log_tail()
+        advice = f"{_RAISE_INOTIFY_INSTANCES} " if _NO_INOTIFY_INSTANCE in tail else ""
+        return f"{advice}The end of its log:\n{tail}"
 
     def signal(self, number: int) -> None:
         """Send a signal to its whole process group; nothing happens if it has ended."""
@@ -152,7 +153,7 @@ class Child:
 
     def _failed(self, what: str) -> LabError:
         state = "is still running" if self.running else f"ended with exit code {self._process.returncode}"
-        return LabError(f"{self.name} {what} and {state}. The end of its log:\n{self.log_tail()}")
+        return LabError(f"{self.name} {what} and {state}. {self._log_with_advice()}")
 
 
 class Supervisor:

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import Direction
     from meshlab.istio.read.workload_ref import WorkloadRef
 
-__all__ = ["Hop", "MatchedPolicy", "is_client_end", "tls_failure"]
+__all__ = ["Hop", "MatchedPolicy", "tls_failure"]
 
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]")
 _JWT = re.compile(r"jwt_authn_access_denied\{(.*)\}")
 _NOT_CONNECTED = re.compile(r"(?:delayed|immediate)[_ ]connect[_ ]error:[_ ]*(.+)")
 """What Envoy says where it got no connection at all, such as `delayed_connect_error:_Connection_refused`."""
+_OF_THE_INSPECTOR = "TLS_error|"
+"""How the TLS inspector begins what it reports. A failed handshake is `TLS_error:|...`."""
 _ASKED_FOR = "istio_ext_authz_shadow_effective_policy_id"
 """Where the metadata names the rule for which an external authorizer is asked."""
 _FLAGS = {
@@ -128,6 +130,17 @@ class Hop:
         return tuple(results)
 
     @property
+    def client_tls_failure(self) -> str:
+        """Why TLS with the client failed, in Envoy's words; empty where it did not.
+
+        Envoy's TLS inspector reports in the same place that a client speaks no TLS. That is a failure only where no
+        filter chain takes plaintext.
+        """
+        failure = self.line.downstream_failure
+        speaks_no_tls = failure.startswith(_OF_THE_INSPECTOR) and self.line.details != "filter_chain_not_found"
+        return "" if speaks_no_tls or _is_client_end(failure) else failure
+
+    @property
     def verifies_upstream(self) -> bool:
         """Whether the proxy itself broke off the connection to the upstream, whose certificate it did not accept."""
         return "CERTIFICATE_VERIFY_FAILED" in self.line.upstream_failure
@@ -157,8 +170,8 @@ class Hop:
             words.append(str(self.policy))
         if self.jwt_failure:
             words.append(f"token refused: {self.jwt_failure}")
-        if line.downstream_failure and not is_client_end(line.downstream_failure):
-            words.append(f"TLS with the client failed: {tls_failure(line.downstream_failure)}")
+        if failure := self.client_tls_failure:
+            words.append(f"TLS with the client failed: {tls_failure(failure)}")
         if failed := _NOT_CONNECTED.search(line.upstream_failure):
             words.append(f"the connection to the upstream failed: {failed[1].replace('_', ' ').lower()}")
         elif line.upstream_failure:
@@ -186,7 +199,7 @@ def _matched(found: re.Match[str]) -> MatchedPolicy:
     return MatchedPolicy(f"{found[1]}/{found[2]}", int(found[3]))
 
 
-def is_client_end(failure: str) -> bool:
+def _is_client_end(failure: str) -> bool:
     """Return whether Envoy reports only that the other end closed the connection, as the bench does after an answer.
 
     BoringSSL puts the system's errors, such as `Connection reset by peer`, into a library of their own.
@@ -195,7 +208,7 @@ def is_client_end(failure: str) -> bool:
 
 
 def tls_failure(failure: str) -> str:
-    """Return in words what `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE` of Envoy means."""
+    """Return in words what `TLS_error:|...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE` of Envoy means."""
     failure = failure.replace(":TLS_error_end", "")
     reasons = re.findall(r"OPENSSL_internal:([A-Za-z0-9_]+)", failure)
     extra = re.findall(r"verify_cert_failed:_?([^|]+)|(SAN_matcher|[Vv]erification[^|:]*)", failure)
