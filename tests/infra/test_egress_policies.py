@@ -44,8 +44,36 @@ def wrong(run: Run) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one more team, which uses every word of a description."""
+    project = tmp_path_factory.mktemp("rich")
+    shutil.copytree(ROOT / "infra", project / "infra", symlinks=True)
+    shutil.copy(RICH, project / "infra/mesh/egress/teams/team-z.yaml")
+    assert main(["--project", str(project)]) == 0
+    return project
+
+
+@pytest.mark.parametrize("name", ["story", "layers"])
+def test_every_step_ends_as_its_cases_say(name: str) -> None:
+    assert_steps_hold(ROOT / TESTS / name)
+
+
+def test_the_story_holds_with_one_more_team(rich: Path) -> None:
+    assert_steps_hold(rich / TESTS / "story")
+
+
+def assert_steps_hold(directory: Path) -> None:
+    """Every step of a story is listed, and ends as its cases say."""
+    story = read_story(directory / "story.yaml")
+    directories = {path.parent for path in directory.glob("*/kustomization.yaml")}
+    assert {step.manifests for step in story.steps} == directories
+    broken = {done.step.name: wrong(done.run) for done in run_story(story, CONTRACT)}
+    assert broken == {step.name: {} for step in story.steps}
+
+
+@pytest.fixture(scope="module")
 def bench() -> Iterator[LocalBench]:
-    """One bench for all tests of this module: proxies of one mesh become those of the next."""
+    """One bench for all tests below: proxies of one mesh become those of the next. The stories above have their own."""
     with closing(LocalBench()) as bench:
         yield bench
 
@@ -57,16 +85,6 @@ def test_the_shipped_teams_reach_what_they_may_and_nothing_else(bench: LocalBenc
     run = run_cases(mesh, collect([ROOT / TESTS / "teams"], CONTRACT), Choice())
     assert len(run.outcomes) >= 80
     assert wrong(run) == {}
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with one more team, which uses every word of a description."""
-    project = tmp_path_factory.mktemp("rich")
-    shutil.copytree(ROOT / "infra", project / "infra", symlinks=True)
-    shutil.copy(RICH, project / "infra/mesh/egress/teams/team-z.yaml")
-    assert main(["--project", str(project)]) == 0
-    return project
 
 
 def test_the_cases_of_a_team_that_uses_every_word_hold(bench: LocalBench, rich: Path) -> None:
@@ -86,24 +104,6 @@ def test_a_policy_for_passed_through_tls_without_a_server_name_opens_the_hosts_o
     cases = collect([rich / TESTS / "teams"], CONTRACT)
     run = run_cases(bench.load(Sources((str(mesh),), mesh_config=CONFIG)), cases, Choice("git and gateway"))
     assert "git.example: team-x is refused by the gateway" in wrong(run)
-
-
-@pytest.mark.parametrize("name", ["story", "layers"])
-def test_every_step_ends_as_its_cases_say(name: str) -> None:
-    assert_steps_hold(ROOT / TESTS / name)
-
-
-def test_the_story_holds_with_one_more_team(rich: Path) -> None:
-    assert_steps_hold(rich / TESTS / "story")
-
-
-def assert_steps_hold(directory: Path) -> None:
-    """Every step of a story is listed, and ends as its cases say."""
-    story = read_story(directory / "story.yaml")
-    directories = {path.parent for path in directory.glob("*/kustomization.yaml")}
-    assert {step.manifests for step in story.steps} == directories
-    broken = {done.step.name: wrong(done.run) for done in run_story(story, CONTRACT)}
-    assert broken == {step.name: {} for step in story.steps}
 
 
 # --- changes of more than one line, which neither the mutants nor the defects of the source documents have ---

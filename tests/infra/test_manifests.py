@@ -1,6 +1,7 @@
 """What infra/mesh says, object by object: hardening, and one source for everything two parts must agree on."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ INFRA = ROOT / "infra"
 OVERLAYS = sorted(path.parent for path in INFRA.glob("mesh/overlays/*/kustomization.yaml"))
 
 
-@pytest.fixture(params=OVERLAYS, ids=lambda path: path.name)
+@pytest.fixture(params=OVERLAYS, ids=lambda path: path.name, scope="module")
 def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
     """The objects of one overlay."""
     return build(request.param)
@@ -30,7 +31,7 @@ def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
 Objects = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def example() -> Objects:
     """The objects of the example overlay, by kind and name."""
     return {(found.kind, found.name): found.body for found in build(INFRA / "mesh/overlays/example")}
@@ -327,12 +328,11 @@ def test_the_overlays_keys_are_public(overlay: Path) -> None:
 def test_no_private_key_is_in_the_project() -> None:
     marker = re.compile(rb"-----BEGIN (?:EC |RSA |ENCRYPTED )?PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}")
     made = {"build", "dist", "__pycache__"}
-    files = [
-        path
-        for path in ROOT.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") or part in made for part in path.relative_to(ROOT).parts)
-    ]
+    files: list[Path] = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in made]
+        files += (Path(folder, name) for name in names if not name.startswith(".") and name not in made)
+    files = [path for path in files if path.is_file()]
     assert len(files) > 100
     assert [str(path) for path in files if marker.search(path.read_bytes())] == []
 

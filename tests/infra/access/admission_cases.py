@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests import yaml_text
 from tests.infra.access.admission import Request
 
 __all__ = ["ADMISSION", "GATEWAYS", "MESH", "OWN_OBJECTS", "RULES", "Case", "cases", "requests"]
@@ -27,11 +27,10 @@ Body = dict[str, Any]
 
 def _own_objects() -> dict[str, Body]:
     found = {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for file in sorted(MESH.rglob("*.yaml")):
         if file.is_relative_to(ADMISSION):
             continue
-        for body in yaml.load_all(file.read_text(), loader):
+        for body in yaml_text.read_all(file.read_text()):
             if isinstance(body, dict) and body.get("kind") in _OWN_KINDS and "namespace" in body["metadata"]:
                 found[f"{file.relative_to(MESH)}: {body['metadata']['name']}"] = body
     return found
@@ -106,7 +105,7 @@ class Case:
 def cases(rule: str, *, good: bool) -> list[Case]:
     """Read the good or the bad cases of a rule."""
     file = ADMISSION / rule / ("good.yaml" if good else "bad.yaml")
-    found = [Case(rule, good, value) for value in yaml.safe_load(file.read_text())]
+    found = [Case(rule, good, value) for value in yaml_text.read(file.read_text())]
     for case in found:
         unknown = case.value.keys() - _KEYS - _CHANGES
         assert not unknown, f"{file}: {case}: {unknown}"
@@ -229,7 +228,12 @@ def _version(group: str) -> str:
 
 
 def _read(name: str) -> Body:
-    found: Body = yaml.safe_load((ADMISSION / name).read_text())
+    return copy.deepcopy(_parsed(ADMISSION / name))
+
+
+@cache
+def _parsed(file: Path) -> Body:
+    found: Body = yaml_text.read(file.read_text())
     return found
 
 

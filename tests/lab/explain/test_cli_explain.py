@@ -16,7 +16,10 @@ from meshlab.bench.case_file.read_question import read_question
 from tests.lab.explain.town import MESH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.lab.conftest import Done
 
 CASES = """
 cases:
@@ -36,14 +39,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "meshlab", "explain", "-f", "mesh.yaml", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture
+def explain(
+    folder: Path, real_command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    """Run `meshlab explain` on the mesh in this process."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return lambda *arguments: real_command("explain", "-f", "mesh.yaml", *arguments)
 
 
 def test_cases_of_a_file_are_explained_whatever_they_expect(folder: Path) -> None:
-    done = run(folder, "cases.yaml", "--no-changes")
+    # A process of its own, as users run it.
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "meshlab", "explain", "-f", "mesh.yaml", "cases.yaml", "--no-changes"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, "meshlab:" in done.stderr) == (0, False)
     assert "the way inside (cases.yaml:3)" in done.stdout
     assert "├── allowed: 200 by the application of bank/ledger" in done.stdout
@@ -52,10 +63,10 @@ def test_cases_of_a_file_are_explained_whatever_they_expect(folder: Path) -> Non
     assert "\x1b" not in done.stdout
 
 
-def test_a_document_has_the_chosen_case_alone(folder: Path) -> None:
-    done = run(folder, "cases.yaml", "-k", "another", "--no-changes", "--json")
-    assert done.returncode == 0
-    document = json.loads(done.stdout)
+def test_a_document_has_the_chosen_case_alone(explain: Callable[..., Done]) -> None:
+    done = explain("cases.yaml", "-k", "another", "--no-changes", "--json")
+    assert done.code == 0
+    document = json.loads(done.out)
     (found,) = document["explanations"]
     assert (document["version"], found["name"], found["decision"]["allowed"]) == (1, "another", False)
     assert [hop["workload"] for hop in found["hops"]] == ["shop/cart", "bank/ledger"]
@@ -65,9 +76,8 @@ def test_a_document_has_the_chosen_case_alone(folder: Path) -> None:
     assert condition["place"]["line"] > 0
 
 
-def test_conditions_that_fail_stand_once_in_a_document(folder: Path) -> None:
-    done = run(
-        folder,
+def test_conditions_that_fail_stand_once_in_a_document(explain: Callable[..., Done]) -> None:
+    done = explain(
         "--from",
         "workload: shop/cart",
         "--request",
@@ -75,19 +85,19 @@ def test_conditions_that_fail_stand_once_in_a_document(folder: Path) -> None:
         "--json",
         "--no-changes",
     )
-    assert done.returncode == 0
-    (found,) = json.loads(done.stdout)["explanations"]
+    assert done.code == 0
+    (found,) = json.loads(done.out)["explanations"]
     policies = next(step for step in found["hops"][-1]["steps"] if step["name"] == "policies")
     rule = policies["policies"][0]["rules"][0]
     assert [rule["conditions"][index]["attribute"] for index in rule["failing"]] == ["principals"]
 
 
-def test_one_request_of_the_command_line_is_explained(folder: Path) -> None:
-    done = run(folder, "--from", "workload: shop/cart", "--request", "GET http://ledger.bank/")
-    assert done.returncode == 0
-    assert "add to spec.rules[0].from[0].source.notPrincipals" in done.stdout
-    assert "with it the request gets in" in done.stdout
-    assert "requests, each sent to the mesh with and without the change" in done.stdout
+def test_one_request_of_the_command_line_is_explained(explain: Callable[..., Done]) -> None:
+    done = explain("--from", "workload: shop/cart", "--request", "GET http://ledger.bank/")
+    assert done.code == 0
+    assert "add to spec.rules[0].from[0].source.notPrincipals" in done.out
+    assert "with it the request gets in" in done.out
+    assert "requests, each sent to the mesh with and without the change" in done.out
 
 
 @pytest.mark.parametrize(
@@ -119,12 +129,14 @@ def test_one_request_of_the_command_line_is_explained(folder: Path) -> None:
         ),
     ],
 )
-def test_wrong_input_ends_with_its_reason(folder: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = run(folder, *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "declare" not in done.stderr.lower()
-    assert done.stdout == ""
+def test_wrong_input_ends_with_its_reason(
+    explain: Callable[..., Done], arguments: tuple[str, ...], message: str
+) -> None:
+    done = explain(*arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert "declare" not in done.err.lower()
+    assert done.out == ""
 
 
 def test_a_request_in_the_words_of_case_files() -> None:

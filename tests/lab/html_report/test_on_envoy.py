@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.lab.diff.git_repository import GitRepository
 from tests.lab.kube import app, mesh_of, namespace, service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.lab.conftest import Done
+
+    Report = Callable[..., tuple[str, dict[str, Any]]]
 
 POLICY = """\
 apiVersion: security.istio.io/v1
@@ -40,23 +45,22 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def report(directory: Path, *arguments: str, code: int) -> tuple[str, dict[str, Any]]:
+@pytest.fixture
+def report(directory: Path, real_command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Report:
     """Run a command with `--html`, and return its report and the panels of it, by their titles, as one text each."""
-    meshlab = Path(sys.executable).parent / "meshlab"
-    done = subprocess.run(
-        [meshlab, *arguments, "--html", "report.html"],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    page = (directory / "report.html").read_text(encoding="utf-8")
-    (text,) = re.findall(r'id="data">(.*?)</script>', page)
-    data = json.loads(text)
-    return page, {
-        panel["title"]: json.dumps(panel) for panel in (written(entry, data) for entry in data["entries"])
-    }
+
+    def run(*arguments: str, code: int, folder: Path = directory) -> tuple[str, dict[str, Any]]:
+        monkeypatch.chdir(folder)
+        done = real_command(*arguments, "--html", "report.html")
+        assert done.code == code, done.out + done.err
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        (text,) = re.findall(r'id="data">(.*?)</script>', page)
+        data = json.loads(text)
+        return page, {
+            panel["title"]: json.dumps(panel) for panel in (written(entry, data) for entry in data["entries"])
+        }
+
+    return run
 
 
 def written(value: object, data: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
@@ -69,8 +73,8 @@ def written(value: object, data: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return data["texts"][value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def test_a_case_is_explained_by_what_envoy_recorded(directory: Path) -> None:
-    page, panels = report(directory, "test", "-f", "mesh.yaml", "cases.yaml", code=1)
+def test_a_case_is_explained_by_what_envoy_recorded(report: Report) -> None:
+    page, panels = report("test", "-f", "mesh.yaml", "cases.yaml", code=1)
     assert "<title>1 of 2 cases failed" in page
     assert 'aria-label="workload shop/caller: mTLS PERMISSIVE"' in page
     refused = panels["a write"]
@@ -87,19 +91,21 @@ def test_a_case_is_explained_by_what_envoy_recorded(directory: Path) -> None:
     assert "what would let it in" not in panels["a read"]
 
 
-def test_who_reaches_what_is_explained_in_the_same_way(directory: Path) -> None:
-    page, panels = report(directory, "reach", "-f", "mesh.yaml", "--to", "shop/cart", code=0)
+def test_who_reaches_what_is_explained_in_the_same_way(report: Report) -> None:
+    page, panels = report("reach", "-f", "mesh.yaml", "--to", "shop/cart", code=0)
     assert re.search(r"<title>\d+ of \d+ requests get in", page)
     assert any("ALLOW shop/readers" in panel and '["saw"' in panel for panel in panels.values())
     assert re.search(r'class="cell allowed".*?allowed 200', page)
     assert re.search(r'class="cell refused".*?refused 403', page)
 
 
-def test_a_comparison_shows_what_is_now_allowed_and_explains_both_sides(tmp_path: Path) -> None:
+def test_a_comparison_shows_what_is_now_allowed_and_explains_both_sides(
+    report: Report, tmp_path: Path
+) -> None:
     repository = GitRepository.new(tmp_path / "repository")
     repository.commit({"mesh.yaml": MESH})
     repository.write({"mesh.yaml": MESH.replace("[GET]", "[GET, POST]")})
-    page, panels = report(repository.root, "diff", "main..", "mesh.yaml", code=1)
+    page, panels = report("diff", "main..", "mesh.yaml", code=1, folder=repository.root)
     assert re.search(r"<title>\d+ requests? (is|are) now allowed", page)
     opened = [panel for panel in panels.values() if '"tone": "opened"' in panel]
     assert opened
@@ -126,8 +132,8 @@ def test_a_comparison_shows_what_is_now_allowed_and_explains_both_sides(tmp_path
             assert words in now
 
 
-def test_the_coverage_of_the_cases_is_in_the_report(directory: Path) -> None:
-    page, _ = report(directory, "test", "-f", "mesh.yaml", "cases.yaml", "-k", "write", "--coverage", code=1)
+def test_the_coverage_of_the_cases_is_in_the_report(report: Report) -> None:
+    page, _ = report("test", "-f", "mesh.yaml", "cases.yaml", "-k", "write", "--coverage", code=1)
     assert "<h2>Coverage of the cases: 0 %, 0 of 2</h2>" in page
     assert '<td class="text">condition spec.rules[0].to[0].operation.methods: GET</td>' in page
     assert "mesh.yaml:" in page

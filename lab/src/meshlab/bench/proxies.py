@@ -25,6 +25,8 @@ __all__ = ["Proxies"]
 
 # No call is under way while a mesh changes, so nothing has to be served on.
 _DRAIN_S = 0
+# What became of a request is read right after it.
+_FLUSH_MS = 10
 
 
 class Proxies:
@@ -142,6 +144,7 @@ class Proxies:
             self._mesh.addresses.admin[ref],
             changing_clusters=True,
             drain_s=_DRAIN_S,
+            flush_ms=_FLUSH_MS,
         )
         proxy.start()
         return proxy

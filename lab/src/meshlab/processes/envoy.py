@@ -24,6 +24,7 @@ _ADMIN_TIMEOUT_S = 2.0
 # How long a replaced listener goes on serving the connections it had. Istio's default is 45 s; here the change
 # should be over soon, and every call of the lab takes milliseconds.
 _DRAIN_S = 1
+_FLUSH_MS = 1000
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _LISTENER_VERSION = "listener_manager.lds.version_text"
 _CLUSTER_VERSION = "cluster_manager.cds.version_text"
@@ -43,6 +44,8 @@ class Envoy:
         admin: Where its admin interface listens, as the configuration says.
         changing_clusters: Whether `update` can also change clusters.
         drain_s: How long a replaced listener goes on serving the connections it had, in seconds.
+        flush_ms: How long a line of the access log may wait until it is written, in milliseconds. A timer that writes
+            every 10 ms takes one percent of a processor while nothing happens.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class Envoy:
         *,
         changing_clusters: bool = False,
         drain_s: int = _DRAIN_S,
+        flush_ms: int = _FLUSH_MS,
     ) -> None:
         self.name = name
         self._drain_s = drain_s
+        self._flush_ms = flush_ms
         self._supervisor = supervisor
         self._admin = admin
         self._access_log = supervisor.directory / f"{name}.access.log"
@@ -92,7 +97,7 @@ class Envoy:
                 "--log-level", "warning",
                 "--drain-time-s", str(self._drain_s),
                 "--drain-strategy", "immediate",  # an answer on a connection of before asks to open another
-                "--file-flush-interval-msec", "10",  # the lab reads the access log of a request right after it
+                "--file-flush-interval-msec", str(self._flush_ms),
             ],
             stdout=self._access_log,
         )  # fmt: skip

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["RunningFrontDoor"]
 
 _HOST = "localhost"
+# The log says why a caller was refused, and is read right after it.
+_FLUSH_MS = 10
 
 
 class RunningFrontDoor:
@@ -61,7 +63,7 @@ class RunningFrontDoor:
         door = FrontDoor(self.url, invokers, ISSUER, json.dumps(jwks), custom_audiences, ids)
         files = (certificate / "chain.pem", certificate / "key.pem")
         config = front_door_config(door, Places(listen, admin, container, files))
-        self._envoy = Envoy(supervisor, "front-door", config, admin)
+        self._envoy = Envoy(supervisor, "front-door", config, admin, flush_ms=_FLUSH_MS)
 
     def start(self) -> Child:
         """Start it without waiting for it."""
