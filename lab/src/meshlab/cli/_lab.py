@@ -171,6 +171,7 @@ def demo(
             raise LabError(
                 f"--events, --overlay and --no-policy-tests are for the demo of events, not for {mesh}"
             )
+        attributes = _attributes(attribute or [])  # before the imports below, which take a second
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
             from meshlab.demo.story_demo import run_story_demo
@@ -195,7 +196,6 @@ def demo(
             from meshlab.demo.run import run_demo
 
             wanted = Own(pipeline, table, tuple(profiles or ()), app) if any(own) else None
-            attributes = _attributes(attribute or [])
             good = run_demo(
                 found,
                 events,
