@@ -181,6 +181,7 @@ def demo(
             )
         if explain and mesh is not _Mesh.LAMBDA_BRIDGE:
             raise LabError(f"--explain is for lambda-bridge; ask meshlab explain about the mesh of {mesh}")
+        attributes = _attributes(attribute or [])  # before the imports below, which take a second
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
             from meshlab.demo.story_demo import run_story_demo
@@ -205,7 +206,6 @@ def demo(
             from meshlab.demo.run import run_demo
 
             wanted = Own(pipeline, table, tuple(profiles or ()), app) if any(own) else None
-            attributes = _attributes(attribute or [])
             good = run_demo(
                 found,
                 events,
