@@ -18,6 +18,7 @@ from enrichment.errors.remote_errors import (
 from enrichment.expressions import Scope, compile_expression, message_root
 from enrichment.expressions.functions import FUNCTIONS
 from enrichment.settings.schema import pipeline_schema
+from enrichment.telemetry.counters import DESCRIPTIONS
 
 from .conftest import FUNCTION
 
@@ -98,3 +99,12 @@ def test_every_setting_of_a_column_is_listed() -> None:
 
 def _section(title: str) -> str:
     return README.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_every_counter_is_listed_and_every_counted_name_is_described() -> None:
+    sources = [file.read_text() for file in (FUNCTION / "enrichment").rglob("*.py")]
+    counted = {name for text in sources for name in re.findall(r"\b_?count\(\s*\"(\w+)\"", text)}
+
+    assert counted
+    assert counted <= set(DESCRIPTIONS)
+    assert [name for name in DESCRIPTIONS if f"`{name}`" not in README] == []
