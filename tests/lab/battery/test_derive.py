@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshlab.battery.derive import derive
 from meshlab.battery.paths import normalized
-from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest, TcpRequest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.case_file.write_case import case_file_text
 from meshlab.istio.read.workload_ref import WorkloadRef
@@ -422,6 +422,43 @@ spec: {selector: {app: nowhere}, ports: [{name: http, port: 80}]}
     with_sidecar = without.replace('"false"', '"true"')
     questions = derive([mesh(with_sidecar, nowhere)]).questions
     assert any("nowhere.shop" in question.request_class for question in questions)
+
+
+def test_an_identity_that_no_pod_can_have_gets_no_workload() -> None:
+    source = {"namespaces": ["not[a]name", "good"], "principals": ["cluster.local/ns/Bad/sa/x", "*"]}
+    setup = derive([mesh(policy({"from": [{"source": source}]}))]).setup
+
+    assert {ref.namespace for ref in setup.workloads} == {"good", "stranger"}
+
+
+def test_a_server_for_tcp_that_no_route_leads_on_from_is_not_asked() -> None:
+    gateway = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: raw, namespace: edge}
+spec:
+  selector: {app: door}
+  servers: [{port: {number: 9000, name: tcp, protocol: TCP}, hosts: ["*"]}]
+"""
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: raw, namespace: edge}
+spec:
+  hosts: ["*"]
+  gateways: [raw]
+  tcp: [{match: [{port: 9000}], route: [{destination: {host: cart.shop.svc.cluster.local, port: {number: 80}}}]}]
+"""
+
+    def ports(*objects: str) -> set[int]:
+        senders = [each.case for each in derive([mesh(ROUTE, *objects)]).questions]
+        return {
+            case.request.port
+            for case in senders
+            if isinstance(case.sender, FromOutside) and isinstance(case.request, TcpRequest)
+        }
+
+    assert (ports(gateway), ports(gateway, route)) == (set(), {9000})
 
 
 def test_what_cannot_be_asked_is_named() -> None:

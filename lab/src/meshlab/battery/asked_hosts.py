@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.battery.pod_ports import open_ports
 from meshlab.istio.read.hosts import full_name, is_subset
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def _listens(mesh: Mesh, endpoint: ServiceEndpoint) -> bool:
     if endpoint.workload is None:
         return True
     workload = mesh.workload(endpoint.workload)
-    opened = (each.number for each in mesh.gateway_ports(workload).ports)
-    return not workload.is_gateway or endpoint.port in opened
+    return not workload.is_gateway or endpoint.port in open_ports(mesh, workload)
 
 
 def servers_behind(

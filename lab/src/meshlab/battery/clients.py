@@ -7,6 +7,7 @@ that no workload has, one is declared with these labels, and without a port.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ _DEFAULT, _STRANGER, _LABELLED = "default", "stranger", "labelled"
 _MOST_DECLARED = 24
 _EVERYWHERE = ("*", "~", ".")
 _PORTS = {8080: "http"}
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+"""What a namespace and a workload may be called. No pod has another identity."""
 
 
 def declared_clients(meshes: Sequence[Mesh]) -> dict[WorkloadRef, DeclaredWorkload]:
@@ -46,7 +49,8 @@ def declared_clients(meshes: Sequence[Mesh]) -> dict[WorkloadRef, DeclaredWorklo
     wanted = dict.fromkeys(pair for mesh in meshes for pair in _wanted(mesh))
     for namespace, account in ((_STRANGER, _STRANGER), *wanted):
         known = (namespace, account) in accounts or (not account and namespace in senders)
-        if known or namespace in closed or len(declared) >= _MOST_DECLARED:
+        can_be = all(_NAME.fullmatch(name) for name in (namespace, account) if name)
+        if known or not can_be or namespace in closed or len(declared) >= _MOST_DECLARED:
             continue
         own = account or _DEFAULT
         ref = _free(WorkloadRef(namespace, own), taken)
@@ -84,7 +88,12 @@ def _declare_labelled(
             for service in mesh.services
             if service.namespace == namespace
         )
-        if selected or namespace in closed or len(declared) >= _MOST_DECLARED:
+        if (
+            selected
+            or not _NAME.fullmatch(namespace)
+            or namespace in closed
+            or len(declared) >= _MOST_DECLARED
+        ):
             continue
         ref = _free(WorkloadRef(namespace, _LABELLED), taken)
         taken.add(ref)

@@ -11,7 +11,7 @@ from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.client_classes import ClientClasses
 from meshlab.battery.connecting_peers import identities_of, mesh_peers, outside_peers
 from meshlab.battery.entrances import Entrance
-from meshlab.battery.pod_ports import is_for_the_mesh, pod_ports
+from meshlab.battery.pod_ports import is_for_the_mesh, open_ports, pod_ports
 from meshlab.battery.pod_stages import pod_mode
 from meshlab.battery.request_values import PEER, Peer
 from meshlab.battery.stages import HTTP, Stages
@@ -59,11 +59,7 @@ class Ways:
         seen: dict[Entrance, list[tuple[int, Workload, Server]]] = {}
         for number, mesh in enumerate(self._meshes):
             for workload in mesh.workloads:
-                opened = (
-                    {port.number for port in mesh.gateway_ports(workload).ports}
-                    if workload.is_gateway
-                    else set()
-                )
+                opened = open_ports(mesh, workload) if workload.is_gateway else set()
                 for _, server in mesh.servers(workload) if workload.is_gateway else ():
                     if mesh.target_port(workload, server.port) not in opened or is_for_the_mesh(server):
                         continue

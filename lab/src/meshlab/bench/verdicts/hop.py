@@ -137,7 +137,9 @@ class Hop:
         filter chain takes plaintext.
         """
         failure = self.line.downstream_failure
-        speaks_no_tls = failure.startswith(_OF_THE_INSPECTOR) and self.line.details != "filter_chain_not_found"
+        speaks_no_tls = (
+            failure.startswith(_OF_THE_INSPECTOR) and self.line.details != "filter_chain_not_found"
+        )
         return "" if speaks_no_tls or _is_client_end(failure) else failure
 
     @property

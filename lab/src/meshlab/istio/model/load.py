@@ -12,6 +12,7 @@ from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.networks import across_networks
 from meshlab.istio.model.notes import notes_on
+from meshlab.istio.model.owned_pods import without_owned
 from meshlab.istio.model.stated_addresses import stated_addresses
 from meshlab.istio.model.tied_entries import tied_entries
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
@@ -229,12 +230,14 @@ class _Reader:
     def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
         entries = self._read("ServiceEntry", read_service_entry)
-        written = [
-            pod
-            for manifest in self._to_read
-            if (manifest.group, manifest.kind) in TEMPLATES
-            for pod in self._one(manifest, read_pod)
-        ]
+        written = without_owned(
+            [
+                pod
+                for manifest in self._to_read
+                if (manifest.group, manifest.kind) in TEMPLATES
+                for pod in self._one(manifest, read_pod)
+            ]
+        )
         converted = self._gateway_api(services, entries, written)
         services += converted.services
         gateways = [*self._read("Gateway", read_gateway, NETWORKING), *converted.gateways]
