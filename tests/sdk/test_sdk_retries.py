@@ -321,15 +321,18 @@ def stale_server(request: pytest.FixtureRequest) -> Iterator[StaleServer]:
     server.stop()
 
 
-def test_a_thousand_forced_closes_of_idle_connections_are_no_error(
+def test_many_forced_closes_of_idle_connections_are_no_error(
     connect: Connect, stale_server: StaleServer
 ) -> None:
     client = connect(address=stale_server.address, retry=meshpass.RetryPolicy(attempts=1))
 
-    for _ in range(1001):
+    # Only a close while idle comes before, with or after the next request, as it happens.
+    closes = 1000 if stale_server.way == "while idle" else 200
+
+    for _ in range(closes + 1):
         assert client.get("/").status_code == 200
 
-    assert stale_server.closed >= 1000
+    assert stale_server.closed >= closes
 
 
 def test_a_stale_connection_is_no_attempt_and_other_methods_are_not_replayed(connect: Connect) -> None:

@@ -135,7 +135,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(mutated())
 def test_schema_and_reader_agree_on_files_made_of_the_schemas_words(document: dict[str, Any]) -> None:
     text = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True)

@@ -110,4 +110,4 @@ def until(condition: Callable[[], bool]) -> None:
     gives_up_s = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < gives_up_s, "gave up after a minute"
-        time.sleep(0.002)
+        time.sleep(0.02)

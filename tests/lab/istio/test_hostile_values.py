@@ -76,11 +76,8 @@ def places(value: object, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str
 
 
 def changed(body: Any, way: tuple[str | int, ...], value: object) -> Any:  # noqa: ANN401 - a document
-    document = copy.deepcopy(body)
-    place = document
-    for key in way[:-1]:
-        place = place[key]
-    place[way[-1]] = value
+    document = copy.copy(body)
+    document[way[0]] = changed(body[way[0]], way[1:], value) if way[1:] else value
     return document
 
 

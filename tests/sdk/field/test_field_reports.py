@@ -59,7 +59,7 @@ Connections and programs
     aiohttp#7342: first address dead | sdk/test_sdk_dialing.py::test_a_dead_first_address_does_not_keep_a_call_from_the_second
     eventlet#608, kubernetes-client#1686: no select.poll | sdk/test_sdk_platforms.py::test_calls_need_no_poll
     requests#3831: gevent | sdk/field/test_field_programs.py::test_requests_3831_greenlets_share_a_client
-    idle close | sdk/test_sdk_retries.py::test_a_thousand_forced_closes_of_idle_connections_are_no_error
+    idle close | sdk/test_sdk_retries.py::test_many_forced_closes_of_idle_connections_are_no_error
     clock jumps | sdk/test_sdk_virtual_hosts.py::test_connections_from_before_a_suspension_are_not_used_after_it
     clock jumps, of tokens | sdk/test_sdk_cache.py::test_a_wall_clock_that_jumps_makes_one_fetch
     pickling of responses | sdk/test_sdk_answers.py::test_an_answer_is_an_httpx_response_with_its_request

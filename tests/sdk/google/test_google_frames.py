@@ -5,8 +5,10 @@ from typing import Any
 
 import meshpass
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from meshpass._tokens.google.access_token import GoogleAccessToken
 
+from ..conftest import pem_of  # noqa: TID252 - this folder's parent
 from ..test_sdk_frames import at_every_line  # noqa: TID252 - this folder's parent
 from ..traces import Secrets, held_by_error, reachable  # noqa: TID252
 from .conftest import AUDIENCE, TARGET, Google
@@ -20,9 +22,10 @@ _ACCESS = ("metadata-access", "key-access", "user-access", "federated-access", "
 _PLATFORM = ("platform-s3cret", "s3cret-session", "s3cret-refresh", "s3cret-client")
 
 
-@pytest.fixture
-def secrets(key_file: dict[str, Any]) -> Secrets:
-    return Secrets().add(*_ACCESS, *_PLATFORM).add_key(key_file["private_key"].encode())
+@pytest.fixture(scope="module")
+def secrets(rsa_key: rsa.RSAPrivateKey) -> Secrets:
+    """What no frame may hold. No test adds to it: to find all pieces of an RSA key takes longer than most tests."""
+    return Secrets().add(*_ACCESS, *_PLATFORM).add_key(pem_of(rsa_key))
 
 
 @pytest.mark.parametrize("name", ["metadata", "key_file", "user_file", "federation_file", "aws_file"])
