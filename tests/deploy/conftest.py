@@ -28,6 +28,7 @@ from tests.deploy.harness import (
     Script,
 )
 from tests.deploy.pythons import VERSIONS, interpreter
+from tests.preloaded import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,23 @@ def gcloud(tmp_path: Path) -> Gcloud:
 
 
 @pytest.fixture
-def script(gcloud: Gcloud) -> Script:
-    return Script(gcloud)
+def script(gcloud: Gcloud, scripts: Path) -> Script:
+    return Script(gcloud, scripts)
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Iterator[Path]:
+    """The scripts of deploy/, which have their imports behind them: these take two thirds of a run.
+
+    `test_operate_with_gcloud.py` and the documentation's tests start scripts as they lie there.
+    """
+    folder = ROOT / "deploy"
+    found = {file.name: file for file in folder.iterdir() if file.is_file() and os.access(file, os.X_OK)}
+    modules = [
+        f"steps.{part}" for part in ("environment", "rollout.function", "rollout.subscription", "smoke")
+    ]
+    with served(found, [sys.executable], modules, {**os.environ, "PYTHONPATH": str(folder)}) as names:
+        yield names
 
 
 @pytest.fixture

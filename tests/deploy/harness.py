@@ -6,7 +6,6 @@ import ast
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,15 +132,21 @@ class Gcloud:
 
 @dataclass(frozen=True)
 class Script:
-    """Runs the scripts of deploy/ with the recording gcloud as the only one on PATH."""
+    """Runs the scripts of deploy/ with the recording gcloud as the only one on PATH.
+
+    Attributes:
+        gcloud: the recording gcloud.
+        folder: where the scripts are.
+    """
 
     gcloud: Gcloud
+    folder: Path
 
     def __call__(
         self, name: str, *arguments: str, path: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(ROOT / "deploy" / name), *arguments],
+            [str(self.folder / name), *arguments],
             env={**os.environ, "PATH": path or str(self.gcloud.folder)},
             capture_output=True,
             text=True,
