@@ -26,6 +26,7 @@ from tests.deploy.harness import (
     Contract,
     Gcloud,
     Script,
+    copy_of_package,
 )
 from tests.deploy.pythons import VERSIONS, interpreter
 from tests.preloaded import served
@@ -91,10 +92,13 @@ def loaded_gcloud() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, made once."""
-    folder = tmp_path_factory.mktemp("build") / "function"
-    subprocess.run([str(ROOT / "deploy" / "package"), f"--output={folder}"], check=True, capture_output=True)
-    return folder
+    """The package, made once for all workers of a run; each has a copy, because scripts write beside it."""
+    with shared_folder(tmp_path_factory, "package") as shared:
+        if not (shared / "done").exists():
+            command = [str(ROOT / "deploy" / "package"), f"--output={shared / 'function'}"]
+            subprocess.run(command, check=True, capture_output=True)
+            (shared / "done").touch()
+    return copy_of_package(shared / "function", tmp_path_factory.mktemp("build"))
 
 
 # The pip that Python 3.11 and 3.12 come with. It is stricter than newer ones with the extras of hashed requirements.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -172,3 +173,9 @@ class Contract:
         lines += [f"{key}={value}" for key, value in values.items() if value is not None]
         self.path.write_text("\n".join(lines) + "\n")
         return self
+
+
+def copy_of_package(package: Path, folder: Path) -> Path:
+    """Copy a package into a folder, with the list of its sources beside it."""
+    shutil.copy(package.with_name(f"{package.name}.inputs"), folder)
+    return Path(shutil.copytree(package, folder / package.name))
