@@ -32,6 +32,7 @@ def main(address: str, modules: list[str]) -> list[str]:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what `nohup` ignores would be ignored by every command
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)

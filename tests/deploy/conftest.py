@@ -26,8 +26,10 @@ from tests.deploy.harness import (
     Contract,
     Gcloud,
     Script,
+    copy_of_package,
 )
 from tests.deploy.pythons import VERSIONS, interpreter
+from tests.preloaded import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +55,23 @@ def gcloud(tmp_path: Path) -> Gcloud:
 
 
 @pytest.fixture
-def script(gcloud: Gcloud) -> Script:
-    return Script(gcloud)
+def script(gcloud: Gcloud, scripts: Path) -> Script:
+    return Script(gcloud, scripts)
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Iterator[Path]:
+    """The scripts of deploy/, which have their imports behind them: these take two thirds of a run.
+
+    `test_operate_with_gcloud.py` and the documentation's tests start scripts as they lie there.
+    """
+    folder = ROOT / "deploy"
+    found = {file.name: file for file in folder.iterdir() if file.is_file() and os.access(file, os.X_OK)}
+    modules = [
+        f"steps.{part}" for part in ("environment", "rollout.function", "rollout.subscription", "smoke")
+    ]
+    with served(found, [sys.executable], modules, {**os.environ, "PYTHONPATH": str(folder)}) as names:
+        yield names
 
 
 @pytest.fixture
@@ -75,10 +92,13 @@ def loaded_gcloud() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, made once."""
-    folder = tmp_path_factory.mktemp("build") / "function"
-    subprocess.run([str(ROOT / "deploy" / "package"), f"--output={folder}"], check=True, capture_output=True)
-    return folder
+    """The package, made once for all workers of a run; each has a copy, because scripts write beside it."""
+    with shared_folder(tmp_path_factory, "package") as shared:
+        if not (shared / "done").exists():
+            command = [str(ROOT / "deploy" / "package"), f"--output={shared / 'function'}"]
+            subprocess.run(command, check=True, capture_output=True)
+            (shared / "done").touch()
+    return copy_of_package(shared / "function", tmp_path_factory.mktemp("build"))
 
 
 # The pip that Python 3.11 and 3.12 come with. It is stricter than newer ones with the extras of hashed requirements.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,15 +133,21 @@ class Gcloud:
 
 @dataclass(frozen=True)
 class Script:
-    """Runs the scripts of deploy/ with the recording gcloud as the only one on PATH."""
+    """Runs the scripts of deploy/ with the recording gcloud as the only one on PATH.
+
+    Attributes:
+        gcloud: the recording gcloud.
+        folder: where the scripts are.
+    """
 
     gcloud: Gcloud
+    folder: Path
 
     def __call__(
         self, name: str, *arguments: str, path: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(ROOT / "deploy" / name), *arguments],
+            [str(self.folder / name), *arguments],
             env={**os.environ, "PATH": path or str(self.gcloud.folder)},
             capture_output=True,
             text=True,
@@ -167,3 +173,9 @@ class Contract:
         lines += [f"{key}={value}" for key, value in values.items() if value is not None]
         self.path.write_text("\n".join(lines) + "\n")
         return self
+
+
+def copy_of_package(package: Path, folder: Path) -> Path:
+    """Copy a package into a folder, with the list of its sources beside it."""
+    shutil.copy(package.with_name(f"{package.name}.inputs"), folder)
+    return Path(shutil.copytree(package, folder / package.name))

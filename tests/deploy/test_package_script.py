@@ -12,7 +12,7 @@ import pytest
 
 from deploy.steps import RefusalError
 from deploy.steps.package import bundle
-from tests.deploy.harness import ROOT
+from tests.deploy.harness import ROOT, copy_of_package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,19 +133,24 @@ def test_the_builder_recognises_the_functions_framework_and_adds_none(package: P
     )
 
 
-def test_the_same_sources_give_the_same_bytes(package: Path, tmp_path: Path) -> None:
-    again = tmp_path / "function"
-    subprocess.run(
-        [str(ROOT / "deploy" / "package"), f"--output={again}"], check=True, capture_output=True, umask=0o077
-    )
-    assert names(again) == names(package)
-    assert bundle.digest(again) == bundle.digest(package)
-    assert {path.stat().st_mode & 0o777 for path in bundle.files(again)} == {0o644}
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The package made again by a user whose files are private, and what the script printed."""
+    target = tmp_path_factory.mktemp("again") / "function"
+    command = [str(ROOT / "deploy" / "package"), f"--output={target}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, umask=0o077)
+    return target, done.stdout
 
 
-def test_packaging_again_leaves_nothing_of_the_last_package(tmp_path: Path) -> None:
-    target = tmp_path / "function"
-    bundle.make(target)
+def test_the_same_sources_give_the_same_bytes(package: Path, again: tuple[Path, str]) -> None:
+    made, _ = again
+    assert names(made) == names(package)
+    assert bundle.digest(made) == bundle.digest(package)
+    assert {path.stat().st_mode & 0o777 for path in bundle.files(made)} == {0o644}
+
+
+def test_packaging_again_leaves_nothing_of_the_last_package(package: Path, tmp_path: Path) -> None:
+    target = copy_of_package(package, tmp_path)
     (target / "enrichment" / "removed.py").write_text("")
     bundle.make(target)
     assert "enrichment/removed.py" not in names(target)
@@ -159,18 +164,15 @@ def test_a_folder_that_is_not_a_package_is_never_overwritten(tmp_path: Path) -> 
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
-def test_the_script_prints_what_it_made_and_what_comes_next(tmp_path: Path) -> None:
-    target = tmp_path / "function"
-    done = subprocess.run(
-        [str(ROOT / "deploy" / "package"), f"--output={target}"], check=True, capture_output=True, text=True
-    )
+def test_the_script_prints_what_it_made_and_what_comes_next(again: tuple[Path, str]) -> None:
+    target, printed = again
     for name in names(target):
-        assert name in done.stdout
+        assert name in printed
     assert (
         f"{sum(path.stat().st_size for path in bundle.files(target)):,} B  in {len(names(target))} files"
-        in done.stdout
+        in printed
     )
-    assert done.stdout.endswith(f"next: deploy/deploy --dry-run --source={target}\n")
+    assert printed.endswith(f"next: deploy/deploy --dry-run --source={target}\n")
 
 
 def test_what_the_pipeline_names_beside_it_is_packaged_and_avro_only_where_it_is_read(

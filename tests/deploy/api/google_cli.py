@@ -67,7 +67,7 @@ def settings(folder: Path, port: int, access_token: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def preloaded_gcloud() -> Iterator[Path]:
-    """Yield a folder with a gcloud that has loaded its commands, to be the first on a PATH: a start costs 1.5 s of CPU."""
+    """Yield a folder with a gcloud that has loaded its commands, to be the first on a PATH: that takes it 1.5 s."""
     assert GCLOUD is not None
     root = Path(GCLOUD).resolve().parents[1]
     bundled = root / "platform/bundledpythonunix/bin/python3"
