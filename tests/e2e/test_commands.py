@@ -1,5 +1,7 @@
 """The command `meshlab`, as typed."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -8,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.processes.supervisor import Supervisor
@@ -20,6 +22,9 @@ from meshpass import Settings
 from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 
 from docs.terminal_picture import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")
