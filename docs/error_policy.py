@@ -3,9 +3,11 @@
 A table stands between `<!-- error policy: NAME -->` and `<!-- end of the table -->`.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from enrichment.errors import POLICY, Disposition
 from enrichment.errors.remote_errors import (
@@ -19,6 +21,9 @@ from enrichment.errors.remote_errors import (
     SDK_CODES,
     SERVICE_STATUSES,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "function" / "README.md", ROOT / "docs" / "troubleshooting.md")

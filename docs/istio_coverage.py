@@ -1,5 +1,7 @@
 """Writes the table of docs/istio-coverage.md from the code: `python docs/istio_coverage.py`. A test compares them."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 

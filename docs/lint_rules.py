@@ -1,11 +1,16 @@
 """Writes the table of docs/lint.md from the rules: `python docs/lint_rules.py`. A test compares them."""
 
+from __future__ import annotations
+
 import re
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from meshlab.lint.rule import Rule
 from meshlab.lint.rules import RULES
+
+if TYPE_CHECKING:
+    from meshlab.lint.rule import Rule
 
 PAGE = Path(__file__).with_name("lint.md")
 _BEGIN = "<!-- written by docs/lint_rules.py -->"

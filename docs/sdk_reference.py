@@ -1,10 +1,15 @@
 """Writes docs/sdk-reference.md from the docstrings: `python docs/sdk_reference.py`. A test holds the page to them."""
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PACKAGES = ("meshpass", "meshpass.keys", "meshpass.testing")
 PAGE = Path(__file__).with_name("sdk-reference.md")

@@ -1,5 +1,7 @@
 """Writes the tables of findings into docs/verify.md: `python docs/verify_findings.py`. A test holds it to them."""
 
+from __future__ import annotations
+
 import re
 import sys
 from itertools import groupby

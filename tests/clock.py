@@ -1,5 +1,7 @@
 """Clock that only the test moves."""
 
+from __future__ import annotations
+
 
 class Clock:
     """A source of time for code that takes one. Waiting with `sleep` moves it.

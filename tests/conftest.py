@@ -1,5 +1,7 @@
 """What several folders of tests share: the project's own checkout, its mesh and its whole lab, each started once."""
 
+from __future__ import annotations
+
 import gc
 import itertools
 import shutil
@@ -158,7 +160,7 @@ def lab(project: Project) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator["InMemorySpanExporter"]:
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """A program that has set up OpenTelemetry's tracing: the spans that were made."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
@@ -174,7 +176,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator["InMemorySpanExporter"]:
 
 
 @pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator["InMemoryMetricReader"]:
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
     """A program that has set up OpenTelemetry's metrics: what was measured."""
     from opentelemetry import metrics
     from opentelemetry.sdk.metrics import MeterProvider

@@ -1,13 +1,18 @@
 """Sending one request exactly as written: no client library that would mend its path, method or Host."""
 
+from __future__ import annotations
+
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from meshlab.istio import Address
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from meshlab.istio import Address
 
 _TIMEOUT_S = 5.0
 

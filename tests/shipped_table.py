@@ -1,5 +1,7 @@
 """The shipped table, as the official client creates it."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

@@ -1,10 +1,15 @@
 """The project's Markdown pages: their fenced blocks, links and headings."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

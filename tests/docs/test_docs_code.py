@@ -1,5 +1,7 @@
 """Every fenced block of the pages runs, or says why it does not."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -7,15 +9,19 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from meshlab.env_file import read_env_file
-from meshlab.lab.stack import Lab
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshlab.lab.stack import Lab
 
 _TIMEOUT_S = 90
 _PICTURES = ("", "text")

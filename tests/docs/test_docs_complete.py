@@ -1,5 +1,7 @@
 """What the code knows, the pages name."""
 
+from __future__ import annotations
+
 import re
 import typing
 

@@ -1,14 +1,19 @@
 """Installation: nothing of this project is published, so that each command that is shown works in a clone."""
 
+from __future__ import annotations
+
 import re
 import subprocess
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshpass._install import install_hint
 
 from tests.docs.pages import PAGES, ROOT, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The packages of this project by the folder that installs them; `meshpass` in another place is the SDK.
 FOLDERS = {

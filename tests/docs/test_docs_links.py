@@ -1,5 +1,7 @@
 """What the pages point at is there."""
 
+from __future__ import annotations
+
 import functools
 import re
 import subprocess

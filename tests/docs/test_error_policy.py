@@ -1,12 +1,17 @@
 """The tables of the error policy in the pages are those of the code."""
 
+from __future__ import annotations
+
 import importlib.util
 import re
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docs.pages import ROOT, read
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 PAGES = ("function/README.md", "docs/troubleshooting.md")
 

@@ -1,9 +1,14 @@
 """The page of coverage holds the table that the code writes."""
 
+from __future__ import annotations
+
 import importlib.util
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tests.docs.pages import ROOT, read
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def generator() -> ModuleType:

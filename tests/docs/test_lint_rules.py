@@ -1,11 +1,16 @@
 """The page of lint holds the table that the rules write."""
 
+from __future__ import annotations
+
 import importlib.util
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from meshlab.lint.rules import RULES
 
 from tests.docs.pages import ROOT, read
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def generator() -> ModuleType:

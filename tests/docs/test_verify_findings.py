@@ -1,5 +1,7 @@
 """The tables of findings in docs/verify.md are those of deploy/verify."""
 
+from __future__ import annotations
+
 import importlib.util
 import re
 

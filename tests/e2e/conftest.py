@@ -1,12 +1,13 @@
 """Reaching the lab through the official clients, as a user's program would."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 import meshpass
@@ -14,9 +15,13 @@ import pytest
 from meshlab.certificates import private_pem
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published, balance
-from meshlab.lab.project import Project
 from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.stack import Lab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshlab.lab.project import Project
 
 _TIMEOUT_S = 60.0
 

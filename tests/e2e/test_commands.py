@@ -1,5 +1,7 @@
 """The command `meshlab`, as typed."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os
@@ -9,11 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.processes.supervisor import Supervisor
@@ -22,6 +24,9 @@ from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 
 from docs.terminal_picture import lines_of
 from tests.docs.test_docs_code import assert_page_shows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")

@@ -1,20 +1,25 @@
 """Events through the whole system: official clients, the function, the SDK, real Envoy, rows."""
 
+from __future__ import annotations
+
 import base64
 import json
 import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
 from meshlab.certificates import private_pem
 from meshlab.cloud.pubsub import backlog
-from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published
 from meshlab.errors import LabError
-from meshlab.lab.stack import Lab
+
+if TYPE_CHECKING:
+    from meshlab.demo.events import EventClients
+    from meshlab.lab.stack import Lab
 
 Settled = Callable[[list[Published]], Ledger]
 

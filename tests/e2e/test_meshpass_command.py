@@ -1,17 +1,21 @@
 """The command `meshpass` in the lab's environment, against real Envoy, as a user types it."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.lab.stack import Lab
 from meshpass import Client, Settings
 from meshpass.testing import InMemorySource
+
+if TYPE_CHECKING:
+    from meshlab.lab.stack import Lab
 
 COMMAND = Path(sys.executable).parent / "meshpass"
 CALL = ["/profile/{user_id}", "--value", "user_id=u-1001"]

@@ -1,17 +1,22 @@
 """Events through the pull worker in place of the function: nothing lost and nothing doubled, whatever breaks."""
 
+from __future__ import annotations
+
 import json
 import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.cloud.pubsub import PullFaults, backlog, end_streams, fail_pull, pull_counts
-from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published
-from meshlab.lab.project import Project
 from meshlab.lab.stack import Driver, Lab
+
+if TYPE_CHECKING:
+    from meshlab.demo.events import EventClients
+    from meshlab.lab.project import Project
 
 Settled = Callable[[list[Published]], Ledger]
 

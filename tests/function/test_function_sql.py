@@ -1,7 +1,5 @@
 """Queries of function/sql, each run through the official client."""
 
-from __future__ import annotations
-
 import argparse
 import base64
 import datetime
@@ -10,9 +8,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import sqlglot
@@ -23,15 +22,11 @@ from enrichment.event import message
 from enrichment.telemetry.trace import Trace
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
+from google.cloud.bigquery import Client
 from meshlab.cloud import bigquery
 from sqlglot import exp
 
 from tests.shipped_table import shipped_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from google.cloud.bigquery import Client
 
 FUNCTION = Path(__file__).parents[2] / "function"
 UTC = datetime.UTC

@@ -1,12 +1,17 @@
 """Names and texts of the project's files, each with its line: what the rules of language are checked against."""
 
+from __future__ import annotations
+
 import ast
 import io
 import re
 import subprocess
 import tokenize
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,5 +1,7 @@
 """Numbers that a page states are those of the code: each is found on its page, and compared with its constant."""
 
+from __future__ import annotations
+
 import importlib
 import re
 from dataclasses import dataclass

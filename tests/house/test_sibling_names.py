@@ -1,11 +1,16 @@
 """No two names of one place that differ by an s or an underscore alone, and no common module name in many folders."""
 
+from __future__ import annotations
+
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from tests.house.source_texts import ROOT, tracked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # A module name that says the same in every package.
 COMMON = {

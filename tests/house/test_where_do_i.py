@@ -1,5 +1,7 @@
 """The tables of CONTRIBUTING.md lead to files that are there, and to names that stand in them."""
 
+from __future__ import annotations
+
 import re
 
 import pytest

@@ -1,5 +1,7 @@
 """Words of the field in names and texts, and no coined ones (CONTRIBUTING.md, "Language")."""
 
+from __future__ import annotations
+
 import re
 from functools import cache
 

@@ -1,12 +1,14 @@
 """What infra/mesh says, object by object: hardening, and one source for everything two parts must agree on."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import meshcontract
 import pytest
@@ -14,8 +16,10 @@ import yaml
 from meshlab.env_file import read_env_file
 from meshlab.istio import load_mesh
 from meshlab.kustomize import build
-from meshlab.lab.project import Project
-from meshlab.manifest import Manifest
+
+if TYPE_CHECKING:
+    from meshlab.lab.project import Project
+    from meshlab.manifest import Manifest
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

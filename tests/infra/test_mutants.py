@@ -1,5 +1,7 @@
 """The mutation run itself: what it changes, and that it finds a condition that no case keeps."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from meshlab.manifest import to_manifest

@@ -1,5 +1,7 @@
 """A server outside the mesh whose certificate the proxies check."""
 
+from __future__ import annotations
+
 OUTSIDE_SERVER = """\
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry

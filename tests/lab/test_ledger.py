@@ -1,5 +1,7 @@
 """The balance of a run: every message is found, or it is lost and named."""
 
+from __future__ import annotations
+
 from meshlab.demo.ledger import DeadLetter, Published, Row, balance, content_of, event_id_of
 
 

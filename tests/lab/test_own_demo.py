@@ -1,5 +1,7 @@
 """A demo with a pipeline of the user: what is checked before anything starts, and the mesh that is made for it."""
 
+from __future__ import annotations
+
 import json
 import socket
 import sys

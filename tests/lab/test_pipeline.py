@@ -1,5 +1,7 @@
 """A pipeline and its table, read as data: where rows go, what names an event, what is looked up."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

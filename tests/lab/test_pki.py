@@ -1,12 +1,17 @@
 """Certificates of one run: what OpenSSL at its strictest accepts, and what it does not."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.certificates import CertificateAuthority
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST = "user-profile.internal"
 

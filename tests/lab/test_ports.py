@@ -1,5 +1,7 @@
 """Free ports for servers that need their number before they start."""
 
+from __future__ import annotations
+
 import socket
 from itertools import islice
 

@@ -1,17 +1,22 @@
 """Child processes never outlive the lab."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.errors import LabError
 from meshlab.processes.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLEEPER = [
     sys.executable,

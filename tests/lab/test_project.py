@@ -1,5 +1,7 @@
 """Finding a checkout and reading its contract."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

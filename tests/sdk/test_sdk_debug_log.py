@@ -1,21 +1,16 @@
 """MESHPASS_LOG switches the log on for parts of the package, and no level shows a secret."""
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import meshpass
 import pytest
 from meshpass import _debug_log
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from .conftest import Server
+from .conftest import Server
 
 
 @pytest.fixture

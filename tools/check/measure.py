@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tools import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
@@ -59,4 +61,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if output is not None:
         output[_OUTPUT] = dict(_found)
     else:
-        FILE.write_text(json.dumps(merged(table(), _found), indent=0) + "\n", encoding="utf-8")
+        known = {name: seconds for name, seconds in table().items() if (ROOT / name).is_file()}
+        FILE.write_text(json.dumps(merged(known, _found), indent=0) + "\n", encoding="utf-8")

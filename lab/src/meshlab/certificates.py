@@ -4,16 +4,20 @@ Three authorities with no trust in each other: the mesh's own (workload identiti
 that signs the gateway's server certificate, and a stranger's, whose certificates must open nothing.
 """
 
+from __future__ import annotations
+
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 _LIFETIME = dt.timedelta(hours=24)
 _BACKDATE = dt.timedelta(minutes=5)

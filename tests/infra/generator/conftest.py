@@ -1,5 +1,7 @@
 """A copy of the project's descriptions that a test may change."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Callable
 from pathlib import Path

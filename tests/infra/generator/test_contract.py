@@ -1,7 +1,8 @@
 """References to the contract: which fields kustomize fills in, and in which order."""
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -9,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshgen.contract import PlaceError, replacements, targets
 from meshlab.kustomize import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def manifest(spec: dict[str, Any], name: str = "one") -> dict[str, Any]:

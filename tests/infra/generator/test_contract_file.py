@@ -1,13 +1,18 @@
 """Ranges of the contracts, which load balancers and NetworkPolicies open: a wide or public one is refused."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 from meshgen.contract_file import contract_problems
 from meshgen.plan import generate
 from meshgen.sources import DescriptionError
 
-from tests.infra.generator.conftest import Change
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.infra.generator.conftest import Change
 
 CONTRACT = "infra/mesh/contract/values/contract.env"
 BRIDGE = "infra/mesh/lambda-bridge/contract/bridge.env"

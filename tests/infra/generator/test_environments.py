@@ -1,7 +1,8 @@
 """Environments, and namespaces that have one owner: what would be wider than it reads is refused."""
 
-from collections.abc import Callable
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -9,7 +10,11 @@ from meshgen.networks import generate_networks
 from meshgen.plan import generate
 from meshgen.sources import DescriptionError
 
-from tests.infra.generator.conftest import Change
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.infra.generator.conftest import Change
 
 EXAMPLE = "infra/mesh/environments/example.yaml"
 TEAM = """\

@@ -1,11 +1,16 @@
 """Generated files: they say so, they are written once, and what follows from nothing is removed."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import yaml
 from meshgen.generated import GeneratedFile, is_generated, objects_file, stale, write
 
 from tests.infra.generator.conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def file(directory: Path, name: str = "a.yaml", value: str = "1") -> GeneratedFile:

@@ -1,7 +1,9 @@
 """Descriptions of callers and services: both sides agree, and every disagreement is named with file and line."""
 
+from __future__ import annotations
+
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -10,7 +12,10 @@ from meshgen.ingress.model import matches
 from meshgen.ingress.policies import not_paths
 from meshgen.sources import DescriptionError
 
-from tests.infra.generator.conftest import Change
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.infra.generator.conftest import Change
 
 CALLER = "infra/mesh/callers/reports.yaml"
 OTHER = "infra/mesh/callers/storefront.yaml"

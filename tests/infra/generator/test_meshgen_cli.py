@@ -1,12 +1,17 @@
 """The command meshgen: what it writes, what it finds out of date, and what it refuses."""
 
+from __future__ import annotations
+
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshgen.cli import main
 
-from tests.infra.generator.conftest import Change
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.infra.generator.conftest import Change
 
 CALLER = "infra/mesh/callers/reports.yaml"
 POLICY = "infra/mesh/services/orders/generated/caller-reports.yaml"

@@ -1,10 +1,15 @@
 """Descriptions: every problem of every file at once, each with file and line."""
 
+from __future__ import annotations
+
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshgen.sources import DescriptionError, read_descriptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = {
     "type": "object",

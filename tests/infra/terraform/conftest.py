@@ -1,5 +1,7 @@
 """Fixtures with the real terraform and the schema-only Google provider, each made once for the session."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess

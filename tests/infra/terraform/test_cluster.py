@@ -1,14 +1,18 @@
 """The cluster has what the mesh's manifests and environment expect, and nothing of it is public."""
 
+from __future__ import annotations
+
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from tests.infra.terraform.conftest import ROOT
-from tests.infra.terraform.evaluate import Plan
 from tests.infra.terraform.example import APPLICATIONS, GATEWAYS, cluster, network
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.evaluate import Plan
 
 ENVIRONMENT = yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())
 GATEWAY = yaml.safe_load((ROOT / "infra/mesh/egress/gateway/deployment.yaml").read_text())

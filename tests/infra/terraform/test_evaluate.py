@@ -1,10 +1,15 @@
 """The evaluation without terraform never guesses. `test_modules.py` compares it with terraform's own plans."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.infra.terraform.evaluate import NotEvaluatedError, Reference, evaluate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LANGUAGE = """
 variable "names" {

@@ -1,5 +1,7 @@
 """Who may open a connection to whom, by the firewall policy of the example. Beside allowed ones stand denied ones."""
 
+from __future__ import annotations
+
 import copy
 from ipaddress import ip_network
 from typing import Any

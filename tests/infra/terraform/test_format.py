@@ -1,5 +1,7 @@
 """Terraform's own format, in every file below infra/terraform."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 

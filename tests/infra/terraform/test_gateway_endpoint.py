@@ -1,14 +1,18 @@
 """The gateway's address, names and authority are those of the contract and of the mesh's manifests."""
 
+from __future__ import annotations
+
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from tests.infra.terraform.conftest import ROOT
-from tests.infra.terraform.evaluate import Plan
 from tests.infra.terraform.example import contract, endpoint
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.evaluate import Plan
 
 HOSTS = [contract()["GKE_GATEWAY_HOST"], contract()["ORDERS_HOST"]]
 

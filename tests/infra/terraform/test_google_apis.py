@@ -1,15 +1,19 @@
 """DNS, route, firewall, NetworkPolicies, environment and contract agree on one virtual address for Google's APIs."""
 
+from __future__ import annotations
+
 from ipaddress import IPv4Address, ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from tests.infra.terraform.conftest import ROOT
-from tests.infra.terraform.evaluate import Plan
 from tests.infra.terraform.example import APPLICATIONS, GATEWAYS, contract, network
 from tests.infra.terraform.firewall import Connection, rules_of, verdict
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.evaluate import Plan
 
 NAMES = [
     "bigquery.googleapis.com",

@@ -1,9 +1,9 @@
 """Modules of infra/terraform: accepted by terraform, tested, described, evaluated as terraform plans them."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hcl2
 import pytest
@@ -13,6 +13,10 @@ from tests.infra.terraform.conftest import ROOT, Terraform
 from tests.infra.terraform.evaluate import Reference, evaluate
 from tests.infra.terraform.evaluate.expressions import expression
 from tests.infra.terraform.example import MODULES as FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 MODULES = sorted(path.parent.name for path in FOLDER.glob("*/versions.tf"))
 # Terraform is asked about the other modules as parts of their roots, and with their own tests.

@@ -1,12 +1,16 @@
 """The schema-only provider refuses what the real one refuses, and nothing that is right."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.infra.terraform.conftest import ROOT, Terraform
 from tests.infra.terraform.provider.argument_rules import UNKNOWN, problems
-from tests.infra.terraform.running import Diagnostic, TerraformFolder
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.running import Diagnostic, TerraformFolder
 
 VERSIONS = """terraform {
   required_version = ">= 1.11"

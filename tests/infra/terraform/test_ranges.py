@@ -1,13 +1,17 @@
 """No two ranges of the network overlap, and the module refuses ranges that do."""
 
+from __future__ import annotations
+
 import itertools
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.infra.terraform.evaluate import Plan
 from tests.infra.terraform.example import contract, network
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.evaluate import Plan
 
 EXTRA = {
     "connector": {"name": "connector", "range": contract().get("CONNECTOR_RANGE") or "10.9.2.0/28"},

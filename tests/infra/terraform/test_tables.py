@@ -1,12 +1,17 @@
 """The tables of inputs and outputs in the READMEs follow the files."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 from meshgen.terraform.__main__ import main
 from meshgen.terraform.tables import BEGIN, END
 
 from tests.infra.terraform.conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VARIABLES = """
 variable "name" {

@@ -1,7 +1,9 @@
 """Plain pushes become CloudEvents, and the function's answer goes back unchanged."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -9,9 +11,13 @@ from cloudevents.http import from_http
 from meshlab.cloud.eventarc import application
 from meshlab.cloud.serving import serving
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
 
 TOPIC = "projects/p/topics/t"
 ENVELOPE = {

@@ -1,21 +1,27 @@
 """Publisher of the demo's events, and reader of where they ended, through the official clients."""
 
+from __future__ import annotations
+
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
-from google.cloud.pubsub_v1.subscriber.message import Message
 
 from meshlab.demo.ledger import DeadLetter, Published, Row, content_of, event_id_of
 from meshlab.errors import LabError
 from meshlab.lab.pipeline import Pipeline, Target
-from meshlab.lab.provision import Resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from google.cloud.pubsub_v1.subscriber.message import Message
+
+    from meshlab.lab.provision import Resources
 
 _PUBLISH_TIMEOUT_S = 30.0
 _ORIGIN = Target("", {"schema": {"fields": []}}, {"event_id": "event.event_id", "message_id": "message.id"})

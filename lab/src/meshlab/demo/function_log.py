@@ -1,11 +1,15 @@
 """The function's log, as far as it says what happened to each message."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 _LABELS = "logging.googleapis.com/labels"
 _NOT_SETTLED = ("retry", "fault")

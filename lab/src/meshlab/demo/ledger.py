@@ -1,9 +1,14 @@
 """Balance of published messages and of what was found of them. Pure."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 _NAMED = 5
 

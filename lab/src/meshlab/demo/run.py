@@ -1,14 +1,15 @@
 """One run of the demo, from the first process to the last line."""
 
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from meshlab.bench.report import terminal
@@ -23,8 +24,14 @@ from meshlab.demo.own import Own, Ready, prepare
 from meshlab.errors import LabError
 from meshlab.lab.lookup_access import LookupAccess
 from meshlab.lab.policy_tests import run_policy_tests
-from meshlab.lab.project import Project
 from meshlab.lab.stack import Driver, Lab, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from meshlab.lab.project import Project
 
 _POLL_S = 0.1
 # The function's slowest honest path is one deadline of a lookup and one of a write, then a redelivery.

@@ -1,16 +1,22 @@
 """Output of the demo: tables on a terminal, the same as plain text in a pipe."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from meshlab.bench.report.terminal import SafeConsole
-from meshlab.demo.function_log import Problem
-from meshlab.demo.ledger import DeadLetter, Ledger
-from meshlab.lab.stack import Started
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from meshlab.demo.function_log import Problem
+    from meshlab.demo.ledger import DeadLetter, Ledger
+    from meshlab.lab.stack import Started
 
 # Wide enough for the widest table; a pipe has no width of its own.
 _PIPE_WIDTH = 150

@@ -4,6 +4,8 @@
 test bench for policy, not a control plane: what is not known is refused, with the traffic that it could change.
 """
 
+from __future__ import annotations
+
 from meshlab.istio.envoy.bootstrap import ProxyCompiler, compile_proxy
 from meshlab.istio.envoy.placement import Address, Placement
 from meshlab.istio.envoy.tls import SecretFiles, Secrets, SecretSocket

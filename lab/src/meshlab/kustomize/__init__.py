@@ -32,6 +32,8 @@ Known differences from kustomize: a field whose value is left blank stays in an 
 text in YAML's folded style (`>`) is read as YAML says, where kustomize adds blank lines to some of it.
 """
 
+from __future__ import annotations
+
 from meshlab.kustomize.build import build, build_any
 from meshlab.kustomize.tool import build_with_tool
 

@@ -3,18 +3,23 @@
 Signed here with PyJWT rather than by the SDK, which would refuse to make most of them.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshlab.bench.signing_keys import SigningKey, base64url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 __all__ = ["NAMES", "Tokens"]
 

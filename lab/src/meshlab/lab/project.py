@@ -1,11 +1,16 @@
 """Project files and the values of its contract. The lab reads them as data and imports none."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MARKER = Path("infra/contract.env")
 DEFAULT_OVERLAY = "example"
@@ -25,7 +30,7 @@ class Project:
     overlay: Path
 
     @classmethod
-    def find(cls, *, root: Path | None = None, overlay: str | Path | None = None) -> "Project":
+    def find(cls, *, root: Path | None = None, overlay: str | Path | None = None) -> Project:
         """Find the project around the working directory.
 
         No other checkout is taken in its place, such as the one that this package runs from: its answer would be about

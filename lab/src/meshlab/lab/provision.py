@@ -3,14 +3,18 @@
 Made through Google's official clients, so that the fakes are used from the first call as the real services are.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # As deploy/ sets it: 10 s would be the default,
 # and it is also the time that a push may take; the function's three stages may use half of it.

@@ -1,27 +1,32 @@
 """The whole lab: the mesh, the fakes and the function, started side by side and ended together."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.request import urlopen
 
 from meshlab.certificates import private_pem
 from meshlab.errors import LabError
-from meshlab.istio import Address
 from meshlab.lab.pipeline import Lookup, Pipeline
-from meshlab.lab.project import Project
 from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.provision import Resources, eventarc_endpoint, provision
 from meshlab.processes.ports import LOOPBACK, free_ports
 from meshlab.processes.supervisor import Child, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from meshlab.istio import Address
+    from meshlab.lab.project import Project
 
 GOOGLE_ISSUER = "https://accounts.google.com"
 """The issuer of Google's ID tokens. Those of the lab are signed with a key that nothing outside of it trusts."""

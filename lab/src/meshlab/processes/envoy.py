@@ -5,20 +5,25 @@ running proxy takes a change as a proxy in a cluster takes it from istiod: witho
 such a file, too.
 """
 
+from __future__ import annotations
+
 import hashlib
 import http.client
 import json
 import os
 import signal
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from meshlab.errors import LabError
-from meshlab.istio import Address
 from meshlab.processes.envoy_binary import envoy_binary
-from meshlab.processes.supervisor import Child, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from meshlab.istio import Address
+    from meshlab.processes.supervisor import Child, Supervisor
 
 _ADMIN_TIMEOUT_S = 2.0
 # How long a replaced listener goes on serving the connections it had. Istio's default is 45 s; here the change

@@ -1,5 +1,7 @@
 """The Envoy that runs: the installed one, or another version that the environment names."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess

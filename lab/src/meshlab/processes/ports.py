@@ -1,10 +1,15 @@
 """Free loopback ports for servers that need their port number before they start."""
 
+from __future__ import annotations
+
 import contextlib
 import random
 import socket
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOOPBACK = "127.0.0.1"
 

@@ -10,6 +10,8 @@ input, whose other end only the lab holds:
 End of input means that the lab is gone. Whatever is still on the list then is ended and deleted.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil

@@ -4,6 +4,8 @@ Each child leads a process group of its own, so that a Ctrl-C in the terminal re
 its children in order. Should the lab be killed, `meshlab.processes.reaper` ends them and deletes the run's directory.
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
@@ -16,14 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from meshlab.errors import LabError
 from meshlab.processes import reaper
 from meshlab.processes.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
 
 _log = logging.getLogger(__name__)
 

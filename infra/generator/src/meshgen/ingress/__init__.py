@@ -4,6 +4,8 @@
 `cases` what must then happen to requests, and `files` where all of it is written.
 """
 
+from __future__ import annotations
+
 from meshgen.ingress.files import ingress_files
 
 __all__ = ["ingress_files"]

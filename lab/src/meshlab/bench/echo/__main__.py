@@ -1,5 +1,7 @@
 """Command that the bench starts: `python -m meshlab.bench.echo TABLE`, where TABLE is a JSON file."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys

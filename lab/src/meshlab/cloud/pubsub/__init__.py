@@ -14,6 +14,8 @@ that was ordered does, while the service closes it now and then. Without such an
 before its deadline. Pushes go to loopback hosts only.
 """
 
+from __future__ import annotations
+
 from .control import backlog, end_streams, fail_publish, fail_pull, pull_counts
 from .faults import PullCounts, PullFaults
 from .subscription import Backlog

@@ -9,6 +9,8 @@
 | `http_versions` | which HTTP a cluster speaks |
 """
 
+from __future__ import annotations
+
 from meshlab.istio.envoy.clusters.app import app_cluster, app_cluster_name
 from meshlab.istio.envoy.clusters.fixed import (
     BLACK_HOLE,

@@ -8,6 +8,8 @@
 | `listener` | a listener in Envoy's words |
 """
 
+from __future__ import annotations
+
 from meshlab.istio.envoy.outbound.ports import outbound_listeners
 from meshlab.istio.envoy.outbound.sidecar_context import OutboundContext
 from meshlab.istio.envoy.outbound.virtual_outbound import virtual_outbound_listener

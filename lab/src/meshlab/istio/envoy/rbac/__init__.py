@@ -4,6 +4,8 @@ Sources: `pilot/pkg/security/authz/{builder,model,matcher}`. `filters` arranges 
 conditions of one rule, and `matchers` spells the values.
 """
 
+from __future__ import annotations
+
 from meshlab.istio.envoy.rbac.filters import AuthorizationFilters, http_filters, tcp_filters
 from meshlab.istio.envoy.rbac.peer_addresses import PeerAddresses
 from meshlab.istio.envoy.rbac.policy_context import RuleContext

@@ -3,6 +3,8 @@
 Versions that a cluster serves side by side have the same fields; v1alpha2 of TLSRoute and TCPRoute is a little wider.
 """
 
+from __future__ import annotations
+
 from meshlab.istio.read.gateway_api.backend_tls_policy import BackendTlsPolicy, read_backend_tls_policy
 from meshlab.istio.read.gateway_api.gateway_class import GatewayClass, read_gateway_class
 from meshlab.istio.read.gateway_api.grpc_route import GrpcRoute, read_grpc_route
