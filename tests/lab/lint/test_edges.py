@@ -82,19 +82,25 @@ def test_a_change_is_found_or_not(tmp_path: Path, code: str, old: str, new: str,
     assert found(tmp_path, changed(code, old, new)) == expected
 
 
-def test_an_object_that_is_not_read_explains_nothing_in_another_namespace(tmp_path: Path) -> None:
+def test_an_object_that_is_not_read_explains_nothing_in_another_namespace_or_with_other_labels(
+    tmp_path: Path,
+) -> None:
     pod = """---
 apiVersion: v1
 kind: Pod
-metadata: {name: x, namespace: NAMESPACE, labels: {sidecar.istio.io/unknown: x}}
+metadata: {name: x, namespace: NAMESPACE, labels: {app: LABEL, sidecar.istio.io/unknown: x}}
 spec: {containers: [{name: x, image: x}]}
 """
     selects_nothing = changed(
         "ML302", "matchLabels: {app: cart}}\n  rules", "matchLabels: {app: x}}\n  rules"
     )
 
-    assert found(tmp_path, selects_nothing + pod.replace("NAMESPACE", "shop")) == {"ML000"}
-    assert found(tmp_path, selects_nothing + pod.replace("NAMESPACE", "bank")) == {"ML000", "ML302"}
+    def codes(namespace: str, label: str) -> set[str]:
+        return found(tmp_path, selects_nothing + pod.replace("NAMESPACE", namespace).replace("LABEL", label))
+
+    assert codes("shop", "x") == {"ML000"}
+    assert codes("bank", "x") == {"ML000", "ML302"}
+    assert codes("shop", "y") == {"ML000", "ML302"}
 
 
 def test_a_second_file_with_an_object_explains_nothing(tmp_path: Path) -> None:

@@ -207,7 +207,6 @@ EXTRA = {
     ("ML101", "Gateway default/httpbin8001-gateway"): _NO_ARGUMENTS,
     ("ML201", "VirtualService default/my-vs"): _GATEWAY_API,
     ("ML208", "Sidecar ns1/has-selector"): "the selected pod is not injected",
-    ("ML302", "AuthorizationPolicy test-ambient/valid-policy"): "ambient mode is not supported",
 }
 """Findings of lint in objects in which Istio finds nothing, each with the reason."""
 

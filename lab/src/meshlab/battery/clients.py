@@ -31,8 +31,9 @@ _DEFAULT, _STRANGER, _LABELLED = "default", "stranger", "labelled"
 _MOST_DECLARED = 24
 _EVERYWHERE = ("*", "~", ".")
 _PORTS = {8080: "http"}
-_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-"""What a namespace and a workload may be called. No pod has another identity."""
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_ACCOUNT = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+"""What Kubernetes takes for names of namespaces and of service accounts. No pod has another identity."""
 
 
 def declared_clients(meshes: Sequence[Mesh]) -> dict[WorkloadRef, DeclaredWorkload]:
@@ -49,7 +50,7 @@ def declared_clients(meshes: Sequence[Mesh]) -> dict[WorkloadRef, DeclaredWorklo
     wanted = dict.fromkeys(pair for mesh in meshes for pair in _wanted(mesh))
     for namespace, account in ((_STRANGER, _STRANGER), *wanted):
         known = (namespace, account) in accounts or (not account and namespace in senders)
-        can_be = all(_NAME.fullmatch(name) for name in (namespace, account) if name)
+        can_be = _NAMESPACE.fullmatch(namespace) and (not account or _ACCOUNT.fullmatch(account))
         if known or not can_be or namespace in closed or len(declared) >= _MOST_DECLARED:
             continue
         own = account or _DEFAULT
@@ -90,7 +91,7 @@ def _declare_labelled(
         )
         if (
             selected
-            or not _NAME.fullmatch(namespace)
+            or not _NAMESPACE.fullmatch(namespace)
             or namespace in closed
             or len(declared) >= _MOST_DECLARED
         ):

@@ -74,7 +74,7 @@ def _problems(inputs: Inputs, mesh: Mesh) -> Iterator[Problem]:
     ]
     for problem in refused:
         yield _with_code(problem, NOT_READ.code)
-    unread = Unread(tuple(refused), mesh.root_namespace)
+    unread = Unread(tuple(refused), inputs.manifests, mesh.root_namespace)
     yield from (each for each in _findings(inputs, mesh) if not unread.may_explain(each))
 
 
