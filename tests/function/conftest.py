@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -115,7 +116,22 @@ class Tables:
 
     def rows(self, event_id: str) -> list[dict[str, Any]]:
         """The rows of one event."""
-        return [dict(row) for row in self.client.list_rows(TABLE) if row["event_id"] == event_id]
+        name = bigquery.ScalarQueryParameter("event_id", "STRING", event_id)
+        config = bigquery.QueryJobConfig(query_parameters=[name])
+        found = self.client.query_and_wait(
+            f"SELECT * FROM `{TABLE}` WHERE event_id = @event_id", job_config=config
+        )
+        return [dict(row) for row in found]
+
+    def counts(self, event_ids: Iterable[str]) -> list[int]:
+        """How many rows each event has, asked in one query."""
+        names = bigquery.ArrayQueryParameter("event_ids", "STRING", list(event_ids))
+        config = bigquery.QueryJobConfig(query_parameters=[names])
+        found = self.client.query_and_wait(
+            f"SELECT event_id FROM `{TABLE}` WHERE event_id IN UNNEST(@event_ids)", job_config=config
+        )
+        counted = Counter(row["event_id"] for row in found)
+        return [counted[event_id] for event_id in names.values]
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import TlsFacts
 from meshlab.bench.echo.table import ServerCertificate
-from meshlab.certificates import CertificateAuthority
 
 if TYPE_CHECKING:
     import socket
+
+    from meshlab.certificates import CertificateAuthority
 
 __all__ = ["ServerTls", "peer_names"]
 
@@ -34,10 +35,11 @@ class ServerTls:
     """
 
     def __init__(self, authority: Path, trusted: Path, directory: Path) -> None:
-        self._authority = CertificateAuthority.load(*(authority / name for name in _AUTHORITY_FILES))
+        self._authority = authority
         self._trusted = trusted
         self._directory = directory
         self._contexts: dict[ServerCertificate, ssl.SSLContext] = {}
+        self._signers: dict[Path, CertificateAuthority] = {}
         self._lock = threading.Lock()
 
     def accept(
@@ -83,14 +85,22 @@ class ServerTls:
 
     def _with_certificate(self, shown: ServerCertificate) -> ssl.SSLContext:
         context = self._without_certificate()
-        signer = self._authority
-        if shown.authority:
-            signer = CertificateAuthority.load(*(Path(shown.authority, name) for name in _AUTHORITY_FILES))
+        signer = self._signer(Path(shown.authority) if shown.authority else self._authority)
         certificate = signer.issue(uris=shown.uris, dns_names=shown.dns)
         # The standard library takes certificates from files alone.
         files = certificate.write(self._directory / certificate.fingerprint, chain="chain.pem", key="key.pem")
         context.load_cert_chain(files / "chain.pem", files / "key.pem")
         return context
+
+    def _signer(self, directory: Path) -> CertificateAuthority:
+        if directory not in self._signers:
+            # Importing it takes as long as all else of the server, and most applications are spoken to in plaintext.
+            from meshlab.certificates import CertificateAuthority
+
+            self._signers[directory] = CertificateAuthority.load(
+                *(directory / name for name in _AUTHORITY_FILES)
+            )
+        return self._signers[directory]
 
 
 def peer_names(tls: ssl.SSLSocket) -> tuple[str, ...]:
