@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 import threading
 from dataclasses import replace
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import TlsFacts
 from meshlab.bench.echo.table import ServerCertificate
-from meshlab.certificates import CertificateAuthority
 
 if TYPE_CHECKING:
     import socket
+
+    from meshlab.certificates import CertificateAuthority
 
 __all__ = ["ServerTls", "peer_names"]
 
@@ -34,7 +36,7 @@ class ServerTls:
     """
 
     def __init__(self, authority: Path, trusted: Path, directory: Path) -> None:
-        self._authority = CertificateAuthority.load(*(authority / name for name in _AUTHORITY_FILES))
+        self._authority = authority
         self._trusted = trusted
         self._directory = directory
         self._contexts: dict[ServerCertificate, ssl.SSLContext] = {}
@@ -83,14 +85,21 @@ class ServerTls:
 
     def _with_certificate(self, shown: ServerCertificate) -> ssl.SSLContext:
         context = self._without_certificate()
-        signer = self._authority
-        if shown.authority:
-            signer = CertificateAuthority.load(*(Path(shown.authority, name) for name in _AUTHORITY_FILES))
-        certificate = signer.issue(uris=shown.uris, dns_names=shown.dns)
+        certificate = _signer(Path(shown.authority or self._authority)).issue(
+            uris=shown.uris, dns_names=shown.dns
+        )
         # The standard library takes certificates from files alone.
         files = certificate.write(self._directory / certificate.fingerprint, chain="chain.pem", key="key.pem")
         context.load_cert_chain(files / "chain.pem", files / "key.pem")
         return context
+
+
+@functools.cache
+def _signer(authority: Path) -> CertificateAuthority:
+    # Half of the start of a server, and most servers show no certificate.
+    from meshlab.certificates import CertificateAuthority
+
+    return CertificateAuthority.load(*(authority / name for name in _AUTHORITY_FILES))
 
 
 def peer_names(tls: ssl.SSLSocket) -> tuple[str, ...]:
