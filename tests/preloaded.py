@@ -9,14 +9,12 @@ and `tests/lab` start real processes.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import meshlab
-import meshpass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,10 +103,13 @@ def served(
 def _modules() -> list[str]:
     """Return the modules of the commands; nothing is imported here."""
     found = []
-    for package, parents in ((Path(meshlab.__path__[0]), 1), (Path(meshpass.__path__[0], "cli"), 2)):
-        top = package.parents[parents - 1]
-        for file in sorted(package.rglob("*.py")):
-            path = file.relative_to(top).with_suffix("")
+    for package, part in (("meshlab", "."), ("meshpass", "cli")):
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.submodule_search_locations
+        folder = Path(spec.submodule_search_locations[0])
+        for file in sorted((folder / part).rglob("*.py")):
+            path = file.relative_to(folder.parent).with_suffix("")
             found.append(".".join(path.parent.parts if path.name == "__init__" else path.parts))
     own = [name for name in found if not name.startswith(_NOT_IN_A_COMMAND) and not name.endswith("__main__")]
     return [*_LATE, *own, "meshlab.cloud.pubsub.control", "meshlab.cloud.bigquery.control"]

@@ -34,8 +34,9 @@ def main(address: str, modules: list[str]) -> list[str]:
     gc.freeze()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what `nohup` ignores would be ignored by every command
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(f"{address}.new")
         listener.listen(64)
+        Path(f"{address}.new").rename(address)  # a client that sees the name can connect
         while True:
             readable, _, _ = select.select([listener.fileno(), 0], [], [])
             _reap()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 import threading
 from dataclasses import replace
@@ -39,7 +40,6 @@ class ServerTls:
         self._trusted = trusted
         self._directory = directory
         self._contexts: dict[ServerCertificate, ssl.SSLContext] = {}
-        self._signers: dict[Path, CertificateAuthority] = {}
         self._lock = threading.Lock()
 
     def accept(
@@ -85,22 +85,21 @@ class ServerTls:
 
     def _with_certificate(self, shown: ServerCertificate) -> ssl.SSLContext:
         context = self._without_certificate()
-        signer = self._signer(Path(shown.authority) if shown.authority else self._authority)
-        certificate = signer.issue(uris=shown.uris, dns_names=shown.dns)
+        certificate = _signer(Path(shown.authority or self._authority)).issue(
+            uris=shown.uris, dns_names=shown.dns
+        )
         # The standard library takes certificates from files alone.
         files = certificate.write(self._directory / certificate.fingerprint, chain="chain.pem", key="key.pem")
         context.load_cert_chain(files / "chain.pem", files / "key.pem")
         return context
 
-    def _signer(self, directory: Path) -> CertificateAuthority:
-        if directory not in self._signers:
-            # Importing it takes as long as all else of the server, and most applications are spoken to in plaintext.
-            from meshlab.certificates import CertificateAuthority
 
-            self._signers[directory] = CertificateAuthority.load(
-                *(directory / name for name in _AUTHORITY_FILES)
-            )
-        return self._signers[directory]
+@functools.cache
+def _signer(authority: Path) -> CertificateAuthority:
+    # Half of the start of a server, and most servers show no certificate.
+    from meshlab.certificates import CertificateAuthority
+
+    return CertificateAuthority.load(*(authority / name for name in _AUTHORITY_FILES))
 
 
 def peer_names(tls: ssl.SSLSocket) -> tuple[str, ...]:

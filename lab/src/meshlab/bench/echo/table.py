@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.case import AuthorizerRule
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from meshlab.bench.case import AuthorizerRule
 
 __all__ = ["EchoPort", "EchoTable", "ServerCertificate", "StaticResponse"]
 
@@ -96,9 +96,16 @@ def _port(entry: dict[str, Any]) -> EchoPort:
     return EchoPort(
         **entry,
         response=None if response is None else StaticResponse(**response),
-        rules=None if rules is None else tuple(AuthorizerRule(**rule) for rule in rules),
+        rules=None if rules is None else _rules(rules),
         certificate=None if shown is None else _certificate(**shown),
     )
+
+
+def _rules(entries: list[dict[str, Any]]) -> tuple[AuthorizerRule, ...]:
+    # A third of the start of a server, and most servers have none.
+    from meshlab.bench.case import AuthorizerRule
+
+    return tuple(AuthorizerRule(**rule) for rule in entries)
 
 
 def _certificate(authority: str, uris: list[str], dns: list[str]) -> ServerCertificate:
