@@ -72,9 +72,6 @@ def help_of(command: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-needs_diff = pytest.mark.skipif(not help_of("diff"), reason="this checkout has no command `meshlab diff`")
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a mesh and cases, whose second commit lets in one method more."""
@@ -154,8 +151,6 @@ def test_the_page_links_every_file() -> None:
 @pytest.mark.parametrize("line", commands())
 def test_every_command_has_only_options_that_exist(line: str) -> None:
     command, *arguments = shlex.split(line.partition(" > ")[0])[1:]
-    if command == "diff" and not help_of("diff"):
-        pytest.skip("this checkout has no command `meshlab diff`")
     known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_of(command)))
     assert [word for word in arguments if word.startswith("-") and word not in known] == []
 
@@ -231,7 +226,6 @@ def test_the_upload_on_github_has_a_file_where_lint_finds_something(repository: 
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "manifests/mesh.yaml"
 
 
-@needs_diff
 def test_the_diff_on_github_is_of_the_pull_request(repository: Path) -> None:
     _, diff = on_github()["diff"]
     run(repository, diff, GITHUB_STEP_SUMMARY=str(repository / "summary"), **GITHUB["env"])
@@ -321,7 +315,6 @@ def test_the_commands_of_gitlab_run(repository: Path) -> None:
     assert ET.parse(repository / "mesh-junit.xml").getroot().tag == "testsuites"
 
 
-@needs_diff
 def test_the_diff_on_gitlab_is_of_the_merge_request(repository: Path) -> None:
     base = git(repository, "rev-parse", "HEAD^1")
     printed = run(
@@ -379,7 +372,6 @@ def test_the_commands_of_cloud_build_run(repository: Path) -> None:
     run(repository, on_cloud_build()["diff"][0], **substitutions)
 
 
-@needs_diff
 def test_the_diff_on_cloud_build_is_of_the_pull_request(repository: Path) -> None:
     substitutions = {**CLOUD_BUILD["substitutions"], "_BASE_BRANCH": "main"}
     run(repository, on_cloud_build()["base"][0], **substitutions)
