@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshlab.bench.evidence.instrument import instrument
 from meshlab.errors import LabError
 from meshlab.processes.envoy import Envoy
 from meshlab.processes.envoy_binary import envoy_binary
+from meshlab.processes.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,6 +59,7 @@ class Proxies:
         self._condition_probes = condition_probes
         self._running: dict[WorkloadRef, Envoy] = {}
         self._given: dict[WorkloadRef, tuple[Json, bool]] = {}
+        self._instrumented: dict[tuple[WorkloadRef, bool], Recent[Json, Json]] = {}
         self._refused: dict[WorkloadRef, str] = {}
         self._lock = threading.RLock()
 
@@ -163,13 +166,17 @@ class Proxies:
 
     def _configuration(self, ref: WorkloadRef) -> Json:
         bootstrap, accepting = self._given[ref] = self._wanted(ref)
-        return instrument(
-            bootstrap,
-            self._log(ref),
-            accept_client_addresses=accepting,
-            condition_probes=self._condition_probes,
-            envoy=envoy_binary().version,
-        )
+        if (ref, accepting) not in self._instrumented:
+            self._instrumented[ref, accepting] = Recent(
+                partial(
+                    instrument,
+                    log_file=self._log(ref),
+                    accept_client_addresses=accepting,
+                    condition_probes=self._condition_probes,
+                    envoy=envoy_binary().version,
+                )
+            )
+        return self._instrumented[ref, accepting].of(bootstrap)
 
     def _log(self, ref: WorkloadRef) -> Path:
         return self._supervisor.directory / f"{_name(ref)}.evidence"

@@ -12,11 +12,13 @@ import http.client
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from meshlab.errors import LabError
 from meshlab.processes.envoy_binary import envoy_binary
+from meshlab.processes.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,24 @@ _LISTENER_VERSION = "listener_manager.lds.version_text"
 _CLUSTER_VERSION = "cluster_manager.cds.version_text"
 _REJECTIONS = ("listener_manager.lds.update_rejected", "cluster_manager.cds.update_rejected")
 _CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A file that Envoy watches: an answer of a discovery service.
+
+    Attributes:
+        version: Its version, which follows from what it holds.
+        text: The file.
+    """
+
+    version: str
+    text: str
+
+    @classmethod
+    def of(cls, response: dict[str, Any]) -> Self:
+        """Return the file of an answer."""
+        return cls(response["version_info"], json.dumps(response))
 
 
 class Envoy:
@@ -73,7 +93,8 @@ class Envoy:
         self._config = supervisor.directory / f"{name}.json"
         self._listeners = supervisor.directory / f"{name}.listeners.json"
         self._clusters = supervisor.directory / f"{name}.clusters.json" if changing_clusters else None
-        self._bootstrap, files = self._split(config)
+        self._parts = Recent(self._split)
+        self._bootstrap, files = self._parts.of(config)
         _write_private(self._config, json.dumps(self._bootstrap))
         # The version of each file that Envoy watches: the files are large, so none is read for it.
         self._written: dict[Path, str] = {}
@@ -81,7 +102,7 @@ class Envoy:
             self._replace(path, document)
         self._child: Child | None = None
         self._rejected = 0
-        self._pending: dict[str, Any] | None = None
+        self._pending: _Document | None = None
 
     @property
     def ended(self) -> str:
@@ -127,21 +148,20 @@ class Envoy:
         ones at the end of that time.
 
         Args:
-            config: The whole configuration; nothing else may differ from the one it was started with.
+            config: The whole configuration; nothing else may differ from the one it was started with. It is kept, and
+                must not be changed.
 
         Raises:
             ValueError: Something else differs, which only a restart could change.
         """
-        bootstrap, files = self._split(config)
+        bootstrap, files = self._parts.of(config)
         if bootstrap != self._bootstrap:
             kinds = "listeners and clusters" if self._clusters else "listeners"
             raise ValueError(f"more than the {kinds} of {self.name} changed; start it anew")
-        changed = [
-            path for path, document in files.items() if self._written[path] != document["version_info"]
-        ]
+        changed = [path for path, document in files.items() if self._written[path] != document.version]
         if self._clusters in changed:
             # Envoy refuses a route to a cluster that it does not know yet, so the listeners wait for the clusters.
-            self._pending = files.pop(self._listeners)
+            self._pending = files[self._listeners]
             self._replace(self._clusters, files[self._clusters])
         elif changed:
             self._pending = None
@@ -220,13 +240,16 @@ class Envoy:
         shown = (entry for context in json.loads(body)["certificates"] for entry in context["cert_chain"])
         return frozenset(int(entry["serial_number"], 16) for entry in shown)
 
-    def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]]]:
+    def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, _Document]]:
         bootstrap, listeners = split_listeners(config, self._listeners)
         if self._clusters is None:
-            return bootstrap, {self._listeners: listeners}
+            return bootstrap, {self._listeners: _Document.of(listeners)}
         bootstrap, clusters = split_clusters(bootstrap, self._clusters)
         # Clusters first: a listener may lead to a new one.
-        return bootstrap, {self._clusters: clusters, self._listeners: listeners}
+        return bootstrap, {
+            self._clusters: _Document.of(clusters),
+            self._listeners: _Document.of(listeners),
+        }
 
     def _write_pending(self) -> None:
         if self._pending is not None:
@@ -238,14 +261,14 @@ class Envoy:
         files = {_LISTENER_VERSION: self._listeners, _CLUSTER_VERSION: self._clusters}
         return {name: self._written[path] for name, path in files.items() if path}
 
-    def _replace(self, path: Path, document: dict[str, Any]) -> None:
+    def _replace(self, path: Path, document: _Document) -> None:
         """Move a file into another's place: Envoy looks at it then."""
         new = path.with_suffix(".new")
-        _write_private(new, json.dumps(document))
+        _write_private(new, document.text)
         # ext4 writes a file to the disk before it replaces another, which takes longer than Envoy needs to read it.
         path.unlink(missing_ok=True)
         new.rename(path)
-        self._written[path] = document["version_info"]
+        self._written[path] = document.version
 
     def _takes(self, versions: Mapping[str, str], *, drained: bool = False) -> bool:
         """Return whether it has these versions and, if wanted, no connection that knows those of before.
