@@ -88,6 +88,7 @@ class Group:
         self._keys = {id(case): case_key(case) for case in self.cases}
         self._entries: dict[str, WorkloadRef] = {}
         self._seen: dict[str, tuple[Seen, ...]] = {}
+        self._looks: dict[WorkloadRef, dict[Seen, set[str]]] = {}
         self._refusing: dict[str, WorkloadRef | None] = {}
         self._manifests = (*objects.manifests, *self._declared)
         self._known = KnownReads(self._manifests)
@@ -156,7 +157,12 @@ class Group:
     def _note(self, key: str, outcome: Outcome) -> None:
         hops = outcome.verdict.hops if outcome.verdict else ()
         self._entries[key] = _entry(outcome.case)
+        for one in self._seen.get(key, ()):
+            self._looks[one.proxy][one].discard(key)
         self._seen[key] = tuple(Seen.of(hop, outcome.case, self._audiences) for hop in hops)
+        # Few requests look different to a proxy, so each look is judged once.
+        for one in self._seen[key]:
+            self._looks.setdefault(one.proxy, {}).setdefault(one, set()).add(key)
         self._refusing[key] = outcome.verdict.proxy if outcome.verdict else None
         lookup = self._lookups[key] = lookup_of(outcome.case)
         if lookup is not None and lookup not in self._found:
@@ -226,17 +232,22 @@ class Group:
             cases: Cases that were sent to the mesh without it.
         """
         concerned = concerns(mutant, self._manifests)
-        # Few requests look different to a proxy, so each look is judged once.
-        looks = {one for seen in self._seen.values() for one in seen if one.proxy in changed.proxies}
-        met = {one for one in looks if concerned(one)}
-        return [case for case in cases if self._may_differ(self._key(case), changed, met)]
+        met = {
+            key
+            for proxy in changed.proxies
+            for look, keys in self._looks.get(proxy, {}).items()
+            if keys and concerned(look)
+            for key in keys
+        }
+        return [case for case in cases if (key := self._key(case)) in met or self._may_differ(key, changed)]
 
-    def _may_differ(self, key: str, changed: ChangedMesh, met: set[Seen]) -> bool:
-        seen, entry = self._seen[key], self._entries[key]
-        if not met.isdisjoint(seen) or self._lookups[key] in changed.moved:
+    def _may_differ(self, key: str, changed: ChangedMesh) -> bool:
+        """Return whether a request may end otherwise, whatever proxies saw of it."""
+        if self._lookups[key] in changed.moved:
             return True
         # A proxy that a request began at and that left no word of it may have refused the connection.
-        return entry in changed.proxies and all(one.proxy != entry for one in seen)
+        entry = self._entries[key]
+        return entry in changed.proxies and all(one.proxy != entry for one in self._seen[key])
 
     def _key(self, case: Case) -> str:
         return self._keys.get(id(case)) or case_key(case)
