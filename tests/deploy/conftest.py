@@ -67,9 +67,7 @@ def scripts() -> Iterator[Path]:
     """
     folder = ROOT / "deploy"
     found = {file.name: file for file in folder.iterdir() if file.is_file() and os.access(file, os.X_OK)}
-    modules = [
-        f"steps.{part}" for part in ("environment", "rollout.function", "rollout.subscription", "smoke")
-    ]
+    modules = [f"steps.{part}" for part in ("environment", "deploy.cli", "deploy.subscription", "smoke")]
     with served(found, [sys.executable], modules, {**os.environ, "PYTHONPATH": str(folder)}) as names:
         yield names
 
