@@ -321,7 +321,7 @@ def test_the_annotation_of_a_gateway_counts_before_the_settings_of_the_mesh(
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ("gatewayTopology: {numTrustedProxies: -1}", "cannot be negative"),
+        ("gatewayTopology: {numTrustedProxies: -1}", "a whole number from 0 to 4294967295, found -1"),
         ("gatewayTopology: {proxyProtocol: {}}", "the PROXY protocol at gateways is not built"),
         ("gatewayTopology: {forwardClientCertDetails: NEVER}", "'NEVER' is not supported"),
         ("proxyMetadata: {ISTIO_META_HTTP10: '1'}", "does not know what this changes"),

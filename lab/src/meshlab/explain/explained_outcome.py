@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
@@ -14,16 +15,16 @@ from meshlab.explain.manifest_places import safe
 from meshlab.explain.policy_step import policies_step
 from meshlab.explain.route_step import route_step
 from meshlab.explain.token_step import token_step
-from meshlab.istio import Mesh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
     from meshlab.explain.explanation import State
+    from meshlab.istio import Mesh
 
 __all__ = ["contexts", "explain", "stop_of"]
 
@@ -69,12 +70,17 @@ def explain(outcome: Outcome, mesh: Mesh | Sequence[Mesh], under_test: MeshUnder
 def contexts(outcome: Outcome, mesh: Mesh | Sequence[Mesh], under_test: MeshUnderTest) -> list[HopContext]:
     """Return what each hop of an outcome is explained from: the mesh that has its proxy, and the configurations."""
     hops = outcome.verdict.hops if outcome.verdict else ()
-    meshes = (mesh,) if isinstance(mesh, Mesh) else mesh
-    mesh_of = {workload.ref: each for each in meshes for workload in each.workloads}
     return [
-        HopContext(outcome.case, hops, index, mesh_of[hop.workload], under_test)
+        HopContext(outcome.case, hops, index, _mesh_of(hop, mesh), under_test)
         for index, hop in enumerate(hops)
     ]
+
+
+def _mesh_of(hop: Hop, mesh: Mesh | Sequence[Mesh]) -> Mesh:
+    """Return the mesh that has the proxy of a hop."""
+    if not isinstance(mesh, Sequence):
+        return mesh
+    return next(each for each in mesh if any(workload.ref == hop.workload for workload in each.workloads))
 
 
 def stop_of(hop: Hop) -> str:

@@ -52,7 +52,7 @@ def around_the_sidecar(probe: Probe) -> Iterator[Case]:
             there,
             probe.no_connection,
         ),
-        ("another server name at the gateway", own, {"tls": f"{UNKNOWN_HOST}:443"}, probe.no_connection),
+        ("another server name at the gateway", own, _with_server_name(probe), probe.no_connection),
     ]
     if probe.originated:
         senders += [
@@ -123,6 +123,15 @@ def _with_host(probe: Probe, host: str) -> Request:
     """Return the allowed request with the server name of the host and another Host header."""
     method, path = probe.allowed
     return {"method": method, "url": f"https://{probe.host}{path}", "headers": {"host": host}}
+
+
+def _with_server_name(probe: Probe) -> Request:
+    """Return the allowed request with another server name in TLS."""
+    if not probe.originated:
+        return {"tls": f"{UNKNOWN_HOST}:443"}
+    # A request, since the gateway would answer bytes of another protocol with an error, which is a refusal as well.
+    method, path = probe.allowed
+    return {"method": method, "url": f"https://{probe.host}{path}", "sni": UNKNOWN_HOST}
 
 
 def _plain(request: Request) -> Request:
