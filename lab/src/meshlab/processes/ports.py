@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import sys
@@ -33,7 +34,7 @@ def free_ports() -> Iterator[int]:
         for port in random.sample(range(_FIRST, _LAST), _LAST - _FIRST):
             reservation = _reserve(port)
             if reservation is not None:
-                reservations.enter_context(reservation)
+                reservations.callback(os.close, reservation)
                 if _is_free(port):
                     yield port
     raise OSError(f"no free port between {_FIRST} and {_LAST} on {LOOPBACK}: end some other server first")
@@ -63,15 +64,18 @@ def has_address(address: str) -> bool:
     return True
 
 
-def _reserve(port: int) -> socket.socket | None:
-    """Bind the UDP port of the same number. No part of the lab uses UDP, and the kernel frees it at the end."""
-    reservation = socket.socket(type=socket.SOCK_DGRAM)
-    try:
-        reservation.bind((LOOPBACK, port))
-    except OSError:
-        reservation.close()
-        return None
-    return reservation
+def _reserve(port: int) -> int | None:
+    """Bind the UDP port of the same number; returns its file descriptor, `None` where it is taken.
+
+    No part of the lab uses UDP, and the kernel frees it at the end. A socket that is collected as garbage before the
+    iterator that would close it warns about that; a file descriptor does not.
+    """
+    with socket.socket(type=socket.SOCK_DGRAM) as reservation:
+        try:
+            reservation.bind((LOOPBACK, port))
+        except OSError:
+            return None
+        return reservation.detach()
 
 
 def _is_free(port: int) -> bool:
