@@ -157,7 +157,8 @@ class MutationProcesses:
 
     def _hear(self, asking: dict[Connection[_Next, _Message], _Worker], found: dict[int, Result]) -> None:
         """Wait until processes say something, answer them, and keep what they found."""
-        for worker in [worker for connection, worker in asking.items() if connection in wait(asking)]:
+        ready = wait(asking)
+        for worker in [worker for connection, worker in asking.items() if connection in ready]:
             match worker.heard():
                 case _Idle():
                     worker.give(next(self._numbers, None))
