@@ -21,7 +21,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.html_report.report import TONES, Fact, Step
-from meshlab.html_report.texts import shown
+from meshlab.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,12 +64,14 @@ class _Steps:
                 self.steps.append(written)
             return self._known[value]
         if isinstance(value, Fact):
-            return [shown(text) for text in (value.label, value.value, *([value.tone] if value.tone else []))]
+            return [
+                visible(text) for text in (value.label, value.value, *([value.tone] if value.tone else []))
+            ]
         if is_dataclass(value):
             return self._object(value)
         if isinstance(value, tuple):
             return [self.plain(item) for item in value]
-        return shown(value) if isinstance(value, str) else value
+        return visible(value) if isinstance(value, str) else value
 
     def _object(self, value: object) -> dict[str, Any]:
         found = ((field.name, getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from meshlab.html_report.texts import shown
+from meshlab.visible_text import visible
 
 __all__ = ["Attributes", "Markup", "element", "joined"]
 
@@ -35,7 +35,7 @@ def element(tag: str, attributes: Attributes | None = None, *children: str) -> M
 
 def joined(parts: Iterable[str]) -> Markup:
     """Return texts, which are escaped, and markup in a row."""
-    return Markup("".join(part if isinstance(part, Markup) else escape(shown(part)) for part in parts))
+    return Markup("".join(part if isinstance(part, Markup) else escape(visible(part)) for part in parts))
 
 
 def _attribute(name: str, value: str | float | bool | None) -> str:
@@ -44,4 +44,4 @@ def _attribute(name: str, value: str | float | bool | None) -> str:
     if value is True:
         return f" {name}"
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f' {name}="{escape(shown(text))}"'
+    return f' {name}="{escape(visible(text))}"'

@@ -11,19 +11,10 @@ import re
 
 from meshlab.visible_text import visible
 
-__all__ = ["embedded_json", "shortened", "shown"]
+__all__ = ["embedded_json", "shortened"]
 
 # `<` could begin `</script>` or `<!--`, and `&` an entity in a document that is read as XML.
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"}
-
-
-def shown(text: str) -> str:
-    """Return a text without control and format characters and without tokens.
-
-    Args:
-        text: Any number of lines.
-    """
-    return visible(text)
 
 
 def shortened(text: str, length: int) -> str:
@@ -53,7 +44,7 @@ def embedded_json(document: object) -> str:
 
 def _shown(value: object) -> object:
     if isinstance(value, str):
-        return shown(value)
+        return visible(value)
     if isinstance(value, dict):
         return {key: _shown(item) for key, item in value.items()}
     return [_shown(item) for item in value] if isinstance(value, list | tuple) else value

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from meshlab.html_report.texts import shortened, shown
+from meshlab.html_report.texts import shortened
+from meshlab.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,7 +95,7 @@ def texts_of(node: Node, width: float) -> list[Placed]:
 
 def fitted(text: str, room: float, character: float) -> str:
     """Return a text that is not wider than the room."""
-    text = " ".join(shown(text).split())
+    text = " ".join(visible(text).split())
     most = max(3, int(room / character))
     while _width(text, character) > room and most >= 3:
         text, most = shortened(text, most), most - 1
