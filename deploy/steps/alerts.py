@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, ROOT, gcloud, relative
-from .arguments import existing_file, folder_to_make
+from . import ROOT, gcloud, relative
+from .arguments import contract_option, folder_to_make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,9 +61,7 @@ def main(arguments: Sequence[str]) -> None:
         "the commands that create them. It runs none of them: a policy that is created twice exists twice.",
         epilog="Notification channels: docs/deploy.md",
     )
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     parser.add_argument(
         "--output",
         type=folder_to_make,

@@ -1,11 +1,18 @@
-"""Path arguments of the scripts: a wrong one is named in one line, with what it should be."""
+"""Arguments that the scripts share. A wrong path is named in one line, with what it should be."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from . import ROOT
+from . import CONTRACT, ROOT
+
+
+def contract_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--contract``, the file of the deployment's settings."""
+    parser.add_argument(
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+    )
 
 
 def existing_file(text: str) -> Path:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, RefusalError
-from .arguments import existing_file
+from . import RefusalError
+from .arguments import contract_option
 from .deploy import entry_points
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--for", dest="driver", choices=("serve", "work"), required=True, help="the driver")
     parser.add_argument("--format", choices=_FORMATS, default="yaml", help="(default: %(default)s)")
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     options = parser.parse_args(arguments)
     also = ("PULL_WORKER_SERVICE_ACCOUNT",) if options.driver == "work" else ()
     values = meshcontract.load(options.contract, also=also)

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, RefusalError, bq, gcloud
-from .arguments import existing_file
+from . import RefusalError, bq, gcloud
+from .arguments import contract_option, existing_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -291,9 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the commands, shell-quoted; run nothing"
     )
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     parser.add_argument(
         "--event",
         type=existing_file,

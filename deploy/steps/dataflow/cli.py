@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from .. import CONTRACT, ROOT, RefusalError, gcloud, relative
-from ..arguments import existing_file, folder_to_read
+from .. import ROOT, RefusalError, gcloud, relative
+from ..arguments import contract_option, folder_to_read
 from ..deploy import plan
 from ..package import bundle
 from ..package.kinds import DATAFLOW
@@ -173,9 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (drain, cancel, verify):
         command.add_argument("--job", type=_job_name, help="its name (default: DATAFLOW_JOB)")
     for command in (build, stream, backfill, update, drain, cancel, verify):
-        command.add_argument(
-            "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-        )
+        contract_option(command)
     for command in (build, stream, backfill, update, drain, cancel):
         command.add_argument(
             "--dry-run", action="store_true", help="print a shell script that does the same; run nothing"

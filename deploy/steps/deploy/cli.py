@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from .. import CONTRACT, ROOT, RefusalError, gcloud
-from ..arguments import existing_file, folder_to_read
+from .. import ROOT, RefusalError, gcloud
+from ..arguments import contract_option, folder_to_read
 from ..package import bundle
 from . import plan
 from .deployment_order import steps
@@ -89,9 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="print a shell script that does the same; run nothing"
     )
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     parser.add_argument(
         "--source",
         type=folder_to_read,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from .. import CONTRACT, RefusalError, gcloud
-from ..arguments import existing_file
+from .. import RefusalError, gcloud
+from ..arguments import contract_option
 from ..gcloud import Value
 from . import plan
 from .plan import Check, Empty, Matches, Read, Refusal, Run, Step, When, present
@@ -246,9 +246,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print a shell script that does the same; run nothing"
     )
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     options = parser.parse_args(arguments)
     values = meshcontract.load(options.contract)
     refusals = []

@@ -13,8 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError, StoppedError, gcloud
-from ..arguments import existing_file
+from .. import RefusalError, StoppedError, gcloud
+from ..arguments import contract_option
 from ..cloud import actions, readers
 from ..cloud.answers import Outcome, Question
 from ..deploy.entry_points import ENRICH, ENTRY_POINTS, LOOKUP
@@ -267,7 +267,5 @@ def _parser() -> argparse.ArgumentParser:
         "--drop-backlog", action="store_true", help="go on although events wait, and lose them"
     )
     parser.add_argument("--dry-run", action="store_true", help="list, and show the commands; delete nothing")
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     return parser

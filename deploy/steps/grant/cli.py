@@ -6,8 +6,8 @@ import argparse
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError, gcloud
-from ..arguments import existing_file
+from .. import RefusalError, gcloud
+from ..arguments import contract_option
 from ..cloud import actions, readers
 from ..deploy.entry_points import ENTRY_POINTS, LOOKUP
 from . import conditions, invoker, members, workload_identity
@@ -78,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(common)
     function = argparse.ArgumentParser(add_help=False)
     function.add_argument(
         "--entry-point", choices=ENTRY_POINTS, default=LOOKUP.name, help="the function (default: %(default)s)"

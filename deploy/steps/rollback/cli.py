@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError, gcloud
-from ..arguments import existing_file
+from .. import RefusalError, gcloud
+from ..arguments import contract_option
 from ..cloud import actions, fields, questions, readers
 from ..deploy.entry_points import ENRICH, ENTRY_POINTS
 from . import fit, revisions
@@ -143,7 +143,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="show the revisions, and change nothing")
     parser.add_argument("--force", action="store_true", help="go on although the revision would fail")
     parser.add_argument("--dry-run", action="store_true", help="look, and show the command; change nothing")
-    parser.add_argument(
-        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
-    )
+    contract_option(parser)
     return parser
