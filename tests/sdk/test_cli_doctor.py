@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from meshpass.cli._app import app
+from meshpass.cli._doctor_steps import STEPS
 from meshpass.cli._exit import Exit
-from meshpass.cli._steps import STEPS
 from typer.testing import CliRunner
 
 from .conftest import Answer, Authority, Seen, Server

@@ -25,6 +25,8 @@ MAIN_PAGES = {
     "start-own-a-mesh": "Start: own a mesh",
     "architecture": "Architecture",
     "decisions/index": "Decisions",
+    "policy-testing": "Test a mesh",
+    "meshlab-reference": "meshlab, name by name",
 }
 ENTRANCES = ("start-call-a-service.html", "start-own-the-events.html", "start-own-a-mesh.html")
 

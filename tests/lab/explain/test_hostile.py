@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from meshlab.bench.report.terminal import SafeConsole
 from meshlab.explain.as_json import explanations_as_text
-from meshlab.explain.as_text import print_explanation
+from meshlab.explain.printed_explanation import print_explanation
 
 from tests.lab.explain.town import rule, town
 

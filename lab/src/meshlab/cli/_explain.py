@@ -153,7 +153,7 @@ def _case_files(
 
 def _print(explanation: "Explanation", *, verbose: bool) -> None:
     from meshlab.bench.report.terminal import console
-    from meshlab.explain.as_text import print_explanation
+    from meshlab.explain.printed_explanation import print_explanation
 
     print_explanation(explanation, console(), verbose=verbose)
     sys.stdout.flush()

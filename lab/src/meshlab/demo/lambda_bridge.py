@@ -10,8 +10,8 @@ from rich.table import Table
 from meshlab.bench.case_file.collect import collect
 from meshlab.bench.report import outcome_texts
 from meshlab.bench.selection import select
-from meshlab.explain.as_text import print_explanation
 from meshlab.explain.explained_outcome import explain
+from meshlab.explain.printed_explanation import print_explanation
 from meshlab.lab.lambda_bridge.run import BridgeRun, bridge_values
 
 if TYPE_CHECKING:

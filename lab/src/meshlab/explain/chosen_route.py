@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshlab.bench.evidence.instrument import route_mark
-from meshlab.explain.connections import servers_of
+from meshlab.explain.connection_steps import servers_of
 from meshlab.istio.envoy.routes.route_match import is_for, route_match
 from meshlab.istio.envoy.routes.settings import ProxyView
 from meshlab.istio.model.delegates import merge_delegates

@@ -10,7 +10,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.bench.verdicts.configured import chains_of
 from meshlab.explain.caller_proposals import with_identity
-from meshlab.explain.connections import mode_of, mode_place, servers_of
+from meshlab.explain.connection_steps import mode_of, mode_place, servers_of
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
 from meshlab.explain.manifest_places import safe

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.report.outcome_texts import place, request
-from meshlab.explain.connections import chain_step, client_tls_step, listener_step
-from meshlab.explain.destinations import destination_step, upstream_tls_step
+from meshlab.explain.connection_steps import chain_step, client_tls_step, listener_step
+from meshlab.explain.destination_steps import destination_step, upstream_tls_step
 from meshlab.explain.explanation import Decision, Explanation, HopExplanation, Step
 from meshlab.explain.hop_context import HopContext
 from meshlab.explain.manifest_places import safe

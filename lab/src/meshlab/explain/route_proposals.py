@@ -12,7 +12,7 @@ from meshlab.bench.case import HttpRequest, TlsRequest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.request_hosts import spellings
 from meshlab.explain.chosen_route import route_where, virtual_host_of, virtual_hosts
-from meshlab.explain.connections import servers_of
+from meshlab.explain.connection_steps import servers_of
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
 from meshlab.explain.manifest_places import safe

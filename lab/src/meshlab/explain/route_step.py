@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.explain.chosen_route import chosen_route, cluster_of, route_where, virtual_hosts
-from meshlab.explain.connections import gateway_chain_of, servers_at, servers_of
+from meshlab.explain.connection_steps import gateway_chain_of, servers_at, servers_of
 from meshlab.explain.explanation import Step
 from meshlab.explain.manifest_places import place_of, safe
 from meshlab.explain.missed_parts import missed_parts

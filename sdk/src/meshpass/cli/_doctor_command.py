@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from meshpass.cli._doctor_steps import diagnose
 from meshpass.cli._exit import Exit
 from meshpass.cli._options import PATH_VALUES, Given, filled_path, with_settings
 from meshpass.cli._output import print_json, print_table, reported, shown_claims
 from meshpass.cli._probe import Finding, Probe
-from meshpass.cli._steps import diagnose
 
 _MARKS = {
     "good": ("ok", "green"),
