@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from enrichment.commands.hints import as_expression
 from enrichment.documents import strict_json
 from enrichment.documents.instant import DATE, civil, parse_timestamp
 from enrichment.event import diagnosis
@@ -29,7 +30,6 @@ _RESERVED = re.compile(
 )
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class NoProposalError(ValueError):
@@ -219,8 +219,7 @@ def _source(path: tuple[str, ...]) -> str:
     """Return the expression for a path into the event."""
     if all(map(_PLAIN_KEY.fullmatch, path)):
         return ".".join(("event", *path))
-    quoted = (key if _IDENTIFIER.fullmatch(key) else json.dumps(key) for key in path)
-    return ".".join(("event", *quoted))
+    return as_expression(("event", *path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""What `check` tries of sample events: every row of every event, and the names of all of them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from enrichment.commands import check
+
+FIELDS = [
+    {"name": "id", "type": "STRING"},
+    {"name": "n", "type": "INTEGER"},
+    {"name": "text", "type": "STRING"},
+]
+EACH = """
+[event]
+id = "event.id"
+each = "event.items"
+
+[columns]
+id = "row.id"
+n = "item.n"
+"""
+
+Checked = Callable[..., check.Report]
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Checked:
+    """Give the report about a pipeline and sample events."""
+
+    def made(pipeline: str, *events: object, attributes: dict[str, str] | None = None) -> check.Report:
+        (tmp_path / "pipeline.toml").write_text(pipeline)
+        (tmp_path / "table.json").write_text(json.dumps(FIELDS))
+        sample = "\n".join(map(json.dumps, events)).encode()
+        return check.check(tmp_path / "pipeline.toml", tmp_path / "table.json", sample, attributes=attributes)
+
+    return made
+
+
+def test_every_row_of_an_event_is_tried_and_a_mistake_names_the_items_that_have_it(checked: Checked) -> None:
+    good, bad = {"n": 1}, {"n": "x"}
+    (problem,) = checked(EACH, {"id": "a", "items": [good, bad, good, bad]}).problems
+    assert problem.startswith("at index 1, at index 3: the event would be dead-lettered: column_invalid: ")
+    report = checked(EACH, {"id": "a", "items": [good]}, {"id": "b", "items": [good, bad]})
+    (problem,) = report.problems
+    assert problem.startswith("event 2 at index 1: the event would be dead-lettered: column_invalid: ")
+
+
+def test_the_first_row_of_each_table_is_shown_whichever_item_makes_it(checked: Checked) -> None:
+    tables = "".join(
+        f"""
+        [[tables]]
+        name = "{name}"
+        when = "item.kind == '{name}'"
+        table = "{name}"
+        schema = "table.json"
+        [tables.columns]
+        id = "row.id"
+        n = "item.n"
+        """
+        for name in ("orders", "refunds")
+    )
+    items = [{"kind": "orders", "n": 1}, {"kind": "refunds", "n": 2}]
+    report = checked(f'[event]\nid = "event.id"\neach = "event.items"\n{tables}', {"id": "a", "items": items})
+    assert report.problems == ()
+    assert [(row.table, [line.value for line in row.lines]) for row in report.rows] == [
+        ("orders", ["a|0", "1"]),
+        ("refunds", ["a|1", "2"]),
+    ]
+
+
+def test_two_events_of_one_id_and_different_content_are_a_conflict_as_in_the_function(
+    checked: Checked,
+) -> None:
+    pipeline = '[event]\nid = "event.id"\n[columns]\nid = "event.id"\nn = "event.n"\n'
+    first, other = {"id": "a", "n": 1}, {"id": "a", "n": 2}
+    assert checked(pipeline, first, first).problems == ()
+    (problem,) = checked(pipeline, first, other, first).problems
+    assert problem.startswith("event 2: the event would be dead-lettered: identity_conflict: ")
+    allowed = pipeline.replace('id = "event.id"\n', 'id = "event.id"\non_conflict = "last-wins"\n', 1)
+    assert checked(allowed, first, other).problems == ()
+
+
+@pytest.mark.parametrize("source", ["message.id", "message.attributes.key"])
+def test_what_the_samples_share_only_because_they_are_samples_is_no_conflict(
+    checked: Checked, source: str
+) -> None:
+    pipeline = f'[event]\nid = "{source}"\n[columns]\nid = "{source}"\n'
+    assert checked(pipeline, {"n": 1}, {"n": 2}, attributes={"key": "k"}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("item.nn", "the sample has no item.nn. Did you mean item.n?"),
+        ("item.labels.app/name.b", '"app/name.b" is one key with dots in it: write item.labels."app/name.b"'),
+        ("message.attributes.tenent", "Did you mean message.attributes.tenant?"),
+    ],
+)
+def test_a_path_into_an_item_or_an_attribute_that_the_sample_does_not_have_is_pointed_out(
+    checked: Checked, source: str, advice: str
+) -> None:
+    event = {"id": "a", "items": [{"n": 1, "labels": {"app/name.b": "x"}}]}
+    report = checked(EACH + f'text = "{source}"\n', event, attributes={"tenant": "t"})
+    assert report.problems == ()
+    (warning,) = report.warnings
+    assert warning.startswith("column text: ")
+    assert warning.endswith(advice)
+
+
+def test_without_attributes_none_is_pointed_out(checked: Checked) -> None:
+    report = checked(EACH + 'text = "message.attributes.tenant"\n', {"id": "a", "items": [{"n": 1}]})
+    assert report.warnings == ()
+
+
+def test_a_key_with_dots_is_read_as_it_was_advised(checked: Checked) -> None:
+    pipeline = '[event]\nid = "event.id"\n[columns]\nid = "event.id"\n'
+    event = {"id": "a", "labels": {"app.example/name": "x"}}
+    (warning,) = checked(pipeline + 'text = "event.labels.app.example/name"\n', event).warnings
+    advised = warning.rpartition("write ")[2]
+    report = checked(f"{pipeline}text = '{advised}'\n", event)
+    assert [line.value for line in report.lines] == ["a", None, "x"]
