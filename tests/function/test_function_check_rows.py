@@ -121,3 +121,28 @@ def test_a_key_with_dots_is_read_as_it_was_advised(checked: Checked) -> None:
     advised = warning.rpartition("write ")[2]
     report = checked(f"{pipeline}text = '{advised}'\n", event)
     assert [line.value for line in report.lines] == ["a", None, "x"]
+
+
+ARRAY = b'[{"id": "a", "n": 1}, {"id": "b", "n": 2}]'
+OF_EVENT = '[event]\nid = "event.id"\n[columns]\nid = "event.id"\nn = "event.n"\n'
+
+
+def test_a_file_that_may_be_one_message_says_what_the_function_would_make_of_it(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text(OF_EVENT)
+    (tmp_path / "table.json").write_text(json.dumps(FIELDS))
+    report = check.check(tmp_path / "pipeline.toml", tmp_path / "table.json", ARRAY)
+    assert report.events == 2
+    (warning,) = report.warnings
+    assert 'set format = "json-array"' in warning
+
+
+def test_an_array_is_one_message_where_the_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text(
+        OF_EVENT.replace("[event]", '[event]\nformat = "json-array"').replace("event.n", "message.id")
+    )
+    (tmp_path / "table.json").write_text(json.dumps([FIELDS[0], {"name": "n", "type": "STRING"}]))
+    report = check.check(tmp_path / "pipeline.toml", tmp_path / "table.json", ARRAY)
+    assert (report.problems, report.warnings, report.events) == ((), (), 2)
+    assert report.rows[0].lines[1].value == "1234567890:0"
+    report = check.check(tmp_path / "pipeline.toml", tmp_path / "table.json", ARRAY + b"\n" + ARRAY)
+    assert report.events == 4

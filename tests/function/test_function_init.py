@@ -191,7 +191,7 @@ def test_whatever_the_events_check_accepts_the_proposal_for_them(
     report = inspection.check(
         folder / "proposed.toml",
         folder / "proposed.json",
-        b"[" + b",".join(encoded) + b"]",
+        b"\n".join(encoded),
         b'{"user_id": "u"}',
     )
     assert report.problems == ()
@@ -226,3 +226,15 @@ def test_the_command_writes_two_files_that_check_accepts_and_overwrites_none(
     assert "is there already" in capsys.readouterr().err
     assert command("--from-event", str(tmp_path / "none"), "--to", str(tmp_path / "other")) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+def test_samples_that_came_as_one_array_may_be_one_message(tmp_path: Path) -> None:
+    array = b'[{"id": "a"}, {"id": "b"}]'
+    advice = '# format = "json-array"\n'
+    proposed = propose([b'{"id": "a"}', b'{"id": "b"}'], from_array=True).pipeline
+    assert advice in proposed
+    assert advice not in propose([b'{"id": "a"}']).pipeline
+    (tmp_path / "pipeline.toml").write_text(proposed.replace(advice, advice.removeprefix("# ")))
+    (tmp_path / "table.json").write_text(propose([b'{"id": "a"}']).table)
+    report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "table.json", array)
+    assert (report.problems, report.events) == ((), 2)

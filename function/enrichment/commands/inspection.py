@@ -13,9 +13,14 @@ from enrichment.event.message import Message
 from enrichment.event.recent_ids import RecentIds
 from enrichment.expressions import pseudonyms
 from enrichment.settings import lookup_notes, pipeline_file, table_file
-from enrichment.settings.model import PipelineConfig, TableField
+from enrichment.settings.model import Format, PipelineConfig, TableField
 
 _SAMPLE_KEY = b"a sample key, of no use outside of check"
+
+_ARRAY_OF_SAMPLES = (
+    "the file is a JSON array, and each of its elements was tried as a message of its own. If one message holds the "
+    'whole array, set format = "json-array" in [event]: without it, the function dead-letters such a message.'
+)
 
 MAX_EVENTS_NAMED = 3
 """How many events or items a sentence names; the rest is a number."""
@@ -97,7 +102,8 @@ def check(
         contents: Sequence[bytes] = [data]
         config = replace(config, event=shape)
     else:
-        contents = samples.split(sample)
+        holds_arrays = config.event.format is Format.JSON_ARRAY
+        contents = samples.split(sample, holds_arrays=holds_arrays)
     memory = RecentIds()
     trials = [
         EventTrial(config, part, profile, memory if _samples_are_named_apart(config) else RecentIds())
@@ -106,6 +112,8 @@ def check(
     ]
     problems += _numbered(trials)
     warnings = [note for rules in config.lookups for note in lookup_notes.notes(rules)]
+    if sample is not None and config.event.format is Format.JSON and samples.is_array(sample):
+        warnings.append(_ARRAY_OF_SAMPLES)
     for name, columns in (("", config.columns), *((one.name, one.columns) for one in config.tables)):
         taken = [row for trial in trials for row in trial.rows if row.table == name]
         found = sample_warnings.json_into_text(config, columns)

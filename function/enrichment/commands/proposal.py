@@ -79,12 +79,13 @@ class Proposal:
     event_id: str
 
 
-def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
+def propose(events: Sequence[bytes], lookup_path: str = "", *, from_array: bool = False) -> Proposal:
     """Propose a pipeline for events like these.
 
     Args:
         events: The samples, each a JSON object. The more there are, the better the types are known.
         lookup_path: The path of the service to look up, `/profile/{user_id}`; empty for no lookup.
+        from_array: Whether the samples were the elements of one JSON array, as messages of some publishers are.
 
     Raises:
         NoProposalError: A sample is no JSON object, or the path names no field that every sample has.
@@ -96,7 +97,9 @@ def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
     key, key_type = _key(lookup_path, documents)
     columns = _columns(documents, event_id, with_profile=bool(lookup_path))
     return Proposal(
-        _pipeline(columns, event_id, _id_candidates(documents), lookup_path, key, key_type),
+        _pipeline(
+            columns, event_id, _id_candidates(documents), lookup_path, key, key_type, from_array=from_array
+        ),
         _table(columns),
         columns,
         event_id,
@@ -318,6 +321,13 @@ def _name(path: tuple[str, ...], taken: set[str]) -> str:
     return unique
 
 
+_OF_ARRAY = (
+    "# The samples were one JSON array. If one message holds such an array, each element is an event of its own:",
+    '# format = "json-array"',
+    "",
+)
+
+
 def _pipeline(
     columns: Sequence[ProposedColumn],
     event_id: str,
@@ -325,6 +335,8 @@ def _pipeline(
     lookup_path: str,
     key: str,
     key_type: str,
+    *,
+    from_array: bool,
 ) -> str:
     fields = {}
     if event_id.startswith("event."):
@@ -343,6 +355,7 @@ def _pipeline(
         "# `python -m enrichment check`.",
         "",
         "[event]",
+        *(_OF_ARRAY if from_array else ()),
         f"# What names an event and its row: {named}.",
         *(f"# It may be this one: {source}" for source in candidates if event_id == "message.id"),
         f'id = "{event_id}"',

@@ -12,6 +12,9 @@ MAX_DEPTH = 500
 MAX_VALUES = 2_000_000
 """Values in one text. Each takes up to a hundred bytes of memory, however short it is in the text."""
 
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+"""What is said of a text with more nesting."""
+
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _STRING = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL
@@ -94,16 +97,18 @@ def _parse(data: bytes) -> object:
     try:
         document = msgspec.json.decode(data)
     except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise NotValidError("a number in it is beyond what a double holds: send it as a string") from None
         raise NotValidError(str(error)) from None
     except msgspec.DecodeError as error:
         raise NotJsonError(_problem(data, str(error))) from None
     except UnicodeDecodeError:
         raise NotJsonError("the text is not UTF-8") from None
     except RecursionError:
-        raise NotValidError(f"nested deeper than {MAX_DEPTH} levels") from None
+        raise NotValidError(TOO_DEEP) from None
     # Counting brackets is cheap and can only overestimate; most texts need no closer look.
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
-        raise NotValidError(f"nested deeper than {MAX_DEPTH} levels")
+        raise NotValidError(TOO_DEEP)
     return document
 
 

@@ -57,6 +57,7 @@ class Format(enum.StrEnum):
 
     JSON = "json"
     NDJSON = "ndjson"
+    JSON_ARRAY = "json-array"
     AVRO = "avro"
     CLOUDEVENTS = "cloudevents"
 

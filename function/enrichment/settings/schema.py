@@ -122,7 +122,7 @@ def _event() -> Schema:
             "format": {
                 "enum": [choice.value for choice in Format],
                 "default": Format.JSON.value,
-                "description": "how the data hold events",
+                "description": "how the data hold events: an object, one a line, an array of them, and others",
             },
             "schema": {
                 "type": "string",
