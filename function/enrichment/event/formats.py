@@ -126,17 +126,17 @@ def _lines(data: bytes) -> list[bytes]:
 def _elements(data: bytes) -> list[bytes]:
     """Return the texts of the values in a JSON array."""
     try:
-        elements = msgspec.json.decode(data, type=list[msgspec.Raw])
+        decoded = msgspec.json.decode(data, type=list[msgspec.Raw])
     except msgspec.DecodeError as error:
         # One bad element is no reason to refuse its neighbours, where it is known where it ends.
-        elements = _elements_of_lenient_json(data)
-        if not elements:
-            raise _not_json(data, str(error)) from None
+        if found := _elements_of_lenient_json(data):
+            return found
+        raise _not_json(data, str(error)) from None
     except RecursionError:
         raise invalid(strict_json.TOO_DEEP) from None
-    if not elements:
+    if not decoded:
         raise invalid("its array is empty")
-    return [bytes(element) for element in itertools.islice(elements, MAX_EVENTS + 1)]
+    return [bytes(element) for element in itertools.islice(decoded, MAX_EVENTS + 1)]
 
 
 def _elements_of_lenient_json(data: bytes) -> list[bytes]:
