@@ -57,6 +57,7 @@ def columns(*events: dict[str, Any]) -> dict[str, tuple[str, str]]:
         ([{}], ("JSON", "event.x")),
         (['{"a": 1}', "[]"], ("JSON", "from_json(event.x)")),
         (['{"a": 1}', "{"], ("STRING", "event.x")),
+        (["2026-03-01T12:00:00.000+0000"], ("TIMESTAMP", "event.x")),
         ([1_700_000_000], ("INTEGER", "event.x")),
     ],
     ids=str,
@@ -72,6 +73,9 @@ def test_a_field_becomes_a_column_that_takes_all_of_its_values(
     [
         ({"created_at": 1_700_000_000}, {"created_at": ("TIMESTAMP", "event.created_ats")}),
         ({"time": 1_700_000_000_123}, {"time": ("TIMESTAMP", "event.timems")}),
+        ({"timeUnixNano": "1700000000123456789"}, {"time_unix_nano": ("TIMESTAMP", "event.timeUnixNanons")}),
+        ({"date": "1700000000123"}, {"date": ("TIMESTAMP", "event.datems")}),
+        ({"date": "20260301"}, {"date": ("STRING", "event.date")}),
         ({"event_timestamp": 1_700_000_000_123_456}, {"event_timestamp": ("TIMESTAMP", "event.event_timestampus")}),
         ({"orderTotal": 1}, {"order_total": ("INTEGER", "event.orderTotal")}),
         ({"order": {"total": 1, "items": {"n": 1}}},

@@ -215,7 +215,7 @@ def test_a_column_says_how_its_values_are_converted(read: Read) -> None:
     record = field("r", "RECORD", fields=[field("x")])
     columns = read(more=more, columns=[field("t", "TIMESTAMP"), field("n", "NUMERIC"), record]).columns[1:]
     assert [column.options for column in columns] == [
-        ColumnOptions(unit_digits=3), ColumnOptions(rounds=True), ColumnOptions(ignores_unknown_fields=True)
+        ColumnOptions(unit="ms"), ColumnOptions(rounds=True), ColumnOptions(ignores_unknown_fields=True)
     ]  # fmt: skip
 
 
@@ -402,7 +402,7 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIMESTAMP"),
         (field("c"), '{ from = "event.x", round = true }', "is for BIGNUMERIC or NUMERIC"),
         (field("c"), '{ from = "event.x", unknown_fields = "ignore" }', "is for RECORD"),
-        (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of s, ms, us"),
+        (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of d, s, ms, us, ns"),
         (field("c"), '{ value = "a", from = "event.x" }', "from is not known here"),
         (field("c", "INTEGER"), '{ value = "a" }', "it must be a whole number"),
     ],

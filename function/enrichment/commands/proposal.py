@@ -20,15 +20,18 @@ _MAX_DEPTH = 2  # an object deeper than this becomes a JSON column
 _MAX_NAME = 300  # https://cloud.google.com/bigquery/docs/schemas#column_names
 _ID_NAMES = ("event_id", "eventId", "id", "uuid", "insert_id", "insertId", "message_id", "messageId")
 _TIME_NAME = re.compile(
-    r"(at|time|timestamp|ts|date|created|updated|time_?(ms|us|micros|millis))$", re.IGNORECASE
+    r"(at|time|timestamp|ts|date|created|updated|time_?(ms|us|ns|micros|millis|nanos)|timeUnixNano)$",
+    re.IGNORECASE,
 )
 _VERSION_NAME = re.compile(r"version|revision", re.IGNORECASE)  # some look like dates, and the next may not
 _MAX_CANDIDATES = 3
-_UNITS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16)}  # the years 2001 to 2286
+_UNITS = {"s": (10**9, 10**10), "ms": (10**12, 10**13), "us": (10**15, 10**16), "ns": (10**18, 10**19)}
+"""Numbers of the years 2001 to 2286. Texts of them have all of their digits."""
+_DIGITS = re.compile(r"[1-9]\d{9,18}", re.ASCII)
 _RESERVED = re.compile(
     r"(_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER|_CHANGE_)", re.IGNORECASE
 )
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 
@@ -289,10 +292,13 @@ def _type_of_text(text: str) -> str:
 def _unit(name: str, values: Sequence[object]) -> str:
     if not _TIME_NAME.search(name):
         return ""
+    numbers = [
+        int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value for value in values
+    ]
     for unit, (low, high) in _UNITS.items():
         if all(
-            isinstance(value, int | float) and not isinstance(value, bool) and low <= value < high
-            for value in values
+            isinstance(number, int | float) and not isinstance(number, bool) and low <= number < high
+            for number in numbers
         ):
             return unit
     return ""

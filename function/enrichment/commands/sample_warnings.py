@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from enrichment.commands import hints
 from enrichment.commands.trial import RowTrial, roots_of, walk
+from enrichment.documents.instant import UNIT_NAMES
 from enrichment.expressions import EvaluationError
 from enrichment.settings.model import Column, FieldType, PipelineConfig
 
-_FROM_UNIX = frozenset({"from_unix_s", "from_unix_ms", "from_unix_us"})
+_FROM_UNIX = frozenset({"from_unix_s", "from_unix_ms", "from_unix_us", "from_unix_ns"})
 _YEAR = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1975, 2200  # a number of a wrong unit is in 1970, or thousands of years ahead
 
@@ -54,7 +55,7 @@ def _unlikely_times(columns: Sequence[Column], trials: Sequence[RowTrial]) -> li
     warnings = []
     for column in columns:
         functions = column.expression.functions if column.expression else frozenset()
-        if column.options.unit_digits is None and functions.isdisjoint(_FROM_UNIX):
+        if not column.options.unit and functions.isdisjoint(_FROM_UNIX):
             continue
         for trial in trials:
             found = trial.found.get(column.name)
@@ -62,10 +63,15 @@ def _unlikely_times(columns: Sequence[Column], trials: Sequence[RowTrial]) -> li
             if year and not _FIRST_YEAR <= int(year) <= _LAST_YEAR:
                 warnings.append(
                     f"column {column.name}: {column.source} is in the year {year} for a sample. "
-                    "See whether the number counts seconds, milliseconds or microseconds."
+                    f"See whether the number counts {_listed_units()}."
                 )
                 break
     return warnings
+
+
+def _listed_units() -> str:
+    *names, last = UNIT_NAMES.values()
+    return f"{', '.join(names)} or {last}"
 
 
 def _without_value(

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from enrichment.documents.instant import check_time_format
 from enrichment.expressions.compiler import check_path, check_root
 from enrichment.expressions.errors import ExpressionError
 from enrichment.expressions.functions import FUNCTIONS, kind_of
@@ -137,6 +138,11 @@ def _check_call(node: Tree, arities: Mapping[str, tuple[int, bool]]) -> None:
     else:
         known = (*arities, *FUNCTIONS)
         raise ExpressionError(f"there is no function {name}().{suggestion(name, known)}")
+    if name == "parse_time" and given == least and node["children"][1]["type"] == "literal":
+        try:
+            check_time_format(str(node["children"][1]["value"]))
+        except ValueError as error:
+            raise ExpressionError(f"the form of a time in it is wrong: {error}") from None
     if given < least or (given > least and not more):
         wanted = f"{least} argument{'' if least == 1 else 's'}{' or more' if more else ''}"
         raise ExpressionError(f"{name}() takes {wanted}, and has {given}")

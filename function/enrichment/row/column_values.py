@@ -44,7 +44,16 @@ from typing import TypeAlias
 
 import msgspec
 
-from enrichment.documents.instant import DATE, DATETIME, TIME, civil, from_unix, parse_timestamp, rfc3339
+from enrichment.documents.instant import (
+    DATE,
+    DATETIME,
+    TIME,
+    UNIT_NAMES,
+    civil,
+    from_unix,
+    parse_timestamp,
+    rfc3339,
+)
 from enrichment.event.field_values import INT64_MAX, INT64_MIN
 from enrichment.settings.model import Column, ColumnOptions, FieldType, TableField
 
@@ -284,29 +293,44 @@ def _boolean(value: object, _: ColumnOptions) -> Json:
     raise ColumnValueError("must be true or false")
 
 
-_MAX_SECONDS = 10_000_000_000  # in the year 2286; as milliseconds, in April 1970
-_MAX_MILLISECONDS = 10_000_000_000_000
+# In the year 2286 each; as the next smaller unit, in April 1970.
+_HIGHEST = {"s": 10**10, "ms": 10**13, "us": 10**16, "ns": 10**19}
 
 
 def _instant(value: object, options: ColumnOptions) -> datetime:
     """Return the instant that a value names; ValueError or OverflowError if it names none."""
-    unit = options.unit_digits
+    unit = options.unit
     match value:
         case datetime():
             return value
         case bool():
             raise ValueError
-        case str() if unit is not None and _FLOAT.fullmatch(value):
-            return from_unix(int(value) if _INTEGER.fullmatch(value) else float(value), unit)
+        case str() if _FLOAT.fullmatch(value):
+            if not unit:
+                raise ColumnValueError(f"is a number in a text, and {_advice(float(value))}")
+            return _counted(value, unit)
         case str():
             return parse_timestamp(value)
         case int() | float():
-            if unit is None and abs(value) > _MAX_SECONDS:
-                small = abs(value) <= _MAX_MILLISECONDS
-                unit_name, name = ("ms", "milliseconds") if small else ("us", "microseconds")
-                raise ColumnValueError(f'looks like {name} since 1970: set unit = "{unit_name}"')
-            return from_unix(value, unit or 0)
+            if not unit and abs(value) > _HIGHEST["s"]:
+                raise ColumnValueError(_advice(value))
+            return _counted(value, unit or "s")
     raise ValueError
+
+
+def _counted(number: float | str, unit: str) -> datetime:
+    try:
+        return from_unix(number, unit)
+    except ValueError:
+        raise ColumnValueError(
+            f"must be a time in the years 1 to 9999, and is none as {UNIT_NAMES[unit]} since 1970"
+        ) from None
+
+
+def _advice(number: float) -> str:
+    """Say what a number most likely counts."""
+    unit = next((unit for unit, highest in _HIGHEST.items() if abs(number) <= highest), "ns")
+    return f'looks like {UNIT_NAMES[unit]} since 1970: set unit = "{unit}"'
 
 
 def _timestamp(value: object, options: ColumnOptions) -> Json:
@@ -316,7 +340,7 @@ def _timestamp(value: object, options: ColumnOptions) -> Json:
         raise
     except (ValueError, OverflowError):
         raise ColumnValueError(
-            "must be a time in the years 1 to 9999, as text or as a number since 1970"
+            "must be a time in the years 1 to 9999, as text or as a number since 1970: parse_time() reads other forms"
         ) from None
 
 
@@ -329,8 +353,10 @@ def _of_calendar(
         try:
             if isinstance(value, str) and (found := civil(form, value)) is not None:
                 return write(found)
-            if of_instants and options.unit_digits is not None:
+            if of_instants and options.unit:
                 return write(_instant(value, options).replace(tzinfo=None))
+        except ColumnValueError:
+            raise
         except (ValueError, OverflowError):
             pass
         raise ColumnValueError(f"must be {what}")
@@ -374,7 +400,7 @@ _CONVERSIONS: dict[str, Callable[[object, ColumnOptions], Json]] = {
     "TIMESTAMP": _timestamp,
     "DATE": _of_calendar(
         DATE,
-        "a date, 2026-03-01: date() makes it of a time, and unit of a number",
+        "a date, 2026-03-01: date() makes it of a time, unit of a number, and date(parse_time()) of other forms",
         lambda civil: civil.date().isoformat(),
     ),
     "DATETIME": _of_calendar(

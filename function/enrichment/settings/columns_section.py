@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from enrichment.documents.instant import UNITS
 from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.row import column_values
 from enrichment.settings import column_sources
@@ -10,9 +11,6 @@ from enrichment.settings.column_sources import Root
 from enrichment.settings.event_section import Declared, as_json
 from enrichment.settings.model import Column, ColumnOptions, TableField
 from enrichment.settings.toml_section import Section, shown, suggestion
-
-UNITS = {"s": 0, "ms": 3, "us": 6}
-"""What a number for a time may count, and how many of its digits stand behind the second."""
 
 UNKNOWN_FIELDS = ("refuse", "ignore")
 
@@ -98,9 +96,8 @@ def _read_entry(section: Section, name: str, roots: Mapping[str, Root]) -> _Entr
     if "from" not in spec:
         inner.problem("from", f"is missing; it must be {_ABOUT}.")
         return None
-    unit = inner.choice("unit", UNITS, "") or ""
     options = ColumnOptions(
-        UNITS.get(unit),
+        inner.choice("unit", UNITS, "") or "",
         inner.flag("round", default=False),
         inner.choice("unknown_fields", UNKNOWN_FIELDS, UNKNOWN_FIELDS[0]) == "ignore",
     )

@@ -162,13 +162,13 @@ class ColumnOptions(msgspec.Struct, frozen=True):
     """How a column's values are converted, where that is a choice. They hold for the fields of a record as well.
 
     Args:
-        unit_digits: What a number for a time counts: 0 seconds since 1970, 3 milliseconds, 6 microseconds. None where
-            the file does not say: seconds, and a number that must be something else is refused.
+        unit: What a number for a time counts since 1970, a name of `instant.UNITS`. Empty where the file does not say:
+            seconds, and a number that must be something else is refused.
         rounds: Whether a number with too many digits after the point is rounded, half away from zero.
         ignores_unknown_fields: Whether a record may come with fields that the table does not have.
     """
 
-    unit_digits: int | None = None
+    unit: str = ""
     rounds: bool = False
     ignores_unknown_fields: bool = False
 

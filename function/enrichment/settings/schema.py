@@ -6,10 +6,11 @@ checked by reading the file. `python -m enrichment schema` prints it; `function/
 
 from typing import Any
 
+from enrichment.documents.instant import UNITS
 from enrichment.event.encoding import ENCODINGS
 from enrichment.event.identity import CONTENT
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings.columns_section import UNITS, UNKNOWN_FIELDS
+from enrichment.settings.columns_section import UNKNOWN_FIELDS
 from enrichment.settings.lookup_rules import BatchRules, CacheLimits, LookupRules, MissRule, OnMiss, OnNoKey
 from enrichment.settings.model import (
     MAX_UNPACKED_BYTES,
