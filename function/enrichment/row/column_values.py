@@ -258,6 +258,7 @@ def _float(value: object, _: ColumnOptions) -> Json:
     return number
 
 
+_OF_DIGITS = (str, int, float, decimal.Decimal)
 _EXACT = decimal.Context(prec=1_000, rounding=decimal.ROUND_HALF_UP)  # more digits than _FLOAT lets through
 _NUMERIC_LIMIT = 10**38  # of NUMERIC in units of its last digit: 29 digits before the point, 9 after
 _BIGNUMERIC_LIMIT = (
@@ -269,8 +270,8 @@ def _decimal(scale: int, lowest: int, highest: int, about: str) -> Callable[[obj
     """Return the conversion to a number that counts units of its last digit, from `lowest` to `highest` of them."""
 
     def convert(value: object, options: ColumnOptions) -> Json:
-        text = value if isinstance(value, str) else repr(value)
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or not _FLOAT.fullmatch(text):
+        text = str(value) if isinstance(value, str | decimal.Decimal) else repr(value)
+        if isinstance(value, bool) or not isinstance(value, _OF_DIGITS) or not _FLOAT.fullmatch(text):
             raise ColumnValueError("must be a number")
         units = decimal.Decimal(text).scaleb(scale, _EXACT)
         whole = units.to_integral_value(context=_EXACT)

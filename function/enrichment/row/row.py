@@ -7,6 +7,7 @@ import msgspec
 
 from enrichment.errors import failure
 from enrichment.expressions import EvaluationError, Scope
+from enrichment.row import written_digits
 from enrichment.row.column_values import ColumnValueError, Json, check_length, convert, is_missing
 from enrichment.settings.model import Column
 
@@ -91,4 +92,21 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
     found = expression.evaluate(scope)
     if is_missing(column, found):
         return cast("Json | None", column.default)
+    if column.type in _WITH_DECIMALS:
+        found = _with_all_digits(column, found, scope)
     return convert(column, found, column.options)
+
+
+_WITH_DECIMALS = ("NUMERIC", "BIGNUMERIC", "RECORD")
+
+
+def _with_all_digits(column: Column, found: object, scope: Scope) -> object:
+    if not written_digits.may_be_lost(column, found):
+        return found
+    try:
+        return written_digits.restored(column, found, scope.long_numbers)
+    except written_digits.TwoNumbersError:
+        raise ColumnValueError(
+            "has more digits than a JSON number is read with, and another number differs in those alone: send it as a "
+            "string"
+        ) from None
