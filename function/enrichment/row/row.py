@@ -7,7 +7,6 @@ import msgspec
 
 from enrichment.errors import failure
 from enrichment.expressions import EvaluationError, Scope
-from enrichment.row import written_digits
 from enrichment.row.column_values import ColumnValueError, Json, check_length, convert, is_missing
 from enrichment.settings.model import Column
 
@@ -101,6 +100,8 @@ _WITH_DECIMALS = ("NUMERIC", "BIGNUMERIC", "RECORD")
 
 
 def _with_all_digits(column: Column, found: object, scope: Scope) -> object:
+    from enrichment.row import written_digits  # which few pipelines need
+
     if not written_digits.may_be_lost(column, found):
         return found
     try:

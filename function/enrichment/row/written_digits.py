@@ -4,8 +4,12 @@ JSON is read with doubles, which tell about 16 digits apart. NUMERIC has 38 of t
 taken from the text that it stands in.
 """
 
-from enrichment.documents.long_numbers import LongNumbers
+from typing import TYPE_CHECKING
+
 from enrichment.settings.model import Column, TableField
+
+if TYPE_CHECKING:
+    from enrichment.documents.long_numbers import LongNumbers
 
 _EXACT_BELOW = 2.0**52  # units of the last digit: below it, any two of them are two doubles
 _SCALES = {"NUMERIC": 9, "BIGNUMERIC": 38}
@@ -27,7 +31,7 @@ def may_be_lost(column: Column | TableField, value: object) -> bool:
     return scale is not None and isinstance(value, float) and abs(value) * 10.0**scale >= _EXACT_BELOW
 
 
-def restored(column: Column | TableField, value: object, numbers: LongNumbers) -> object:
+def restored(column: Column | TableField, value: object, numbers: "LongNumbers") -> object:
     """Return a value with all digits of its numbers for such a column.
 
     Args:
