@@ -219,6 +219,20 @@ def test_a_column_says_how_its_values_are_converted(read: Read) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("each", "says"),
+    [
+        ('["event.a", "event.b"]', "the same for each item of the array before it; write item.PATH"),
+        ('["event.a", 7]', "must be an expression"),
+    ],
+)
+def test_an_array_inside_of_items_is_found_in_the_item(problems: Problems, each: str, says: str) -> None:
+    assert any(
+        "event.each" in problem and says in problem
+        for problem in problems(("[event]", f"[event]\neach = {each}"))
+    )
+
+
 NOT_SECONDS = ["-1", "nan", "inf", "true", '"10"', "[]"]
 NOT_WHOLE = ["0", "-1", "1.5", "1e3", "true", '"10"', "100_000_000_000"]
 
@@ -301,6 +315,8 @@ def test_a_field_that_cannot_be_declared_so_is_named(
         (("[event]", '[event]\ndrop = "profile.plan"'), "event.drop", "is none of event, message"),
         (("[event]", '[event]\ndrop = "evnt.plan"'), "event.drop", "Did you mean event?"),
         (("[event]", '[event]\neach = "event.items["'), "event.each", "ends too early"),
+        (("[event]", "[event]\neach = []"), "event.each", "is an empty list"),
+        (("[event]", '[event]\neach = ["item.a"]'), "event.each", "item is none of event, message"),
         (("[event]", 'unmatched = "drop"\n[event]'), "unmatched", "there are none"),
         (('id = "event.id"\n[e', 'id = "event"\n[e'), "event.id", '"message.id"'),
         (('id = "event.id"\n[e', "[e"), "event.id", "is missing"),

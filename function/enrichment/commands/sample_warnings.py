@@ -88,7 +88,7 @@ def _without_value(
             walk(trial.scope.roots.get(path[0]), path[1:]) not in (None, "", [], {})
             for trial in trials
             for path in expression.paths
-            if path[0] in ("event", "item")
+            if path[0] in ("event", "item", "parents")
         ):
             warnings.append(
                 f"column {column.name}: {column.source} gives nothing for the sample. See --explain."

@@ -65,6 +65,10 @@ def made_up(shape: EventShape) -> tuple[bytes, EventShape]:
         for source in shape.id:
             if source.path[:1] == ("item",):
                 _put(item, source.path[1:], "sample id")
+        for inner in reversed(shape.each_inside):
+            around: dict[str, Any] = {}
+            _put(around, inner.path[1:], [item])
+            item = around
         _put(document, shape.each.path[1:], [item])
     if shape.format is Format.CLOUDEVENTS:
         envelope = {"specversion": "1.0", "id": "sample id", "source": "//sample", "type": "sample"}

@@ -17,10 +17,10 @@ from enrichment.expressions import EvaluationError, Scope
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.sample import sample_profile
 from enrichment.row.column_values import ColumnValueError
-from enrichment.settings.model import Column, PipelineConfig, TableField
+from enrichment.settings.model import OF_ITEM, Column, PipelineConfig, TableField
 from enrichment.telemetry.counters import uncounted
 
-_OF_A_ROW = frozenset({"row", "item", "index"})
+_OF_A_ROW = frozenset({"row", *OF_ITEM})
 
 
 @dataclass(frozen=True, slots=True)

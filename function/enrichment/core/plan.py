@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from enrichment.errors import failure
+from enrichment.errors import EnrichmentError, failure
 from enrichment.event import Event, identity
 from enrichment.event.conditions import holds
 from enrichment.expressions import EvaluationError, Expression, Scope
@@ -111,15 +111,15 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
     if shape.each is None:
         row = _row(event.scope, event.event_id, digest.hexdigest(), config)
         return [] if row is None else [row]
-    items = _items(shape.each, event.scope)
+    shared = event.scope.shared()
+    items = _items(shape, shared)
     (limit or RowLimit()).take(len(items))  # before any row is made, which takes memory
     rows = []
-    shared = event.scope.shared()
     for number, item in enumerate(items):
-        scope = shared.extended({"item": item, "index": number})
+        scope = shared.extended({**item, "index": number})
         if shape.id_is_of_items:
             row_id = identity.identify(shape.id, scope)
-            content = digest.with_item(item)
+            content = digest.with_item(item["item"])
         else:
             row_id, content = identity.suffixed(event.event_id, str(number)), digest.hexdigest()
         row = _row(scope, row_id, content, config)
@@ -143,7 +143,29 @@ def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> Plan
     raise failure("event_unmatched", "none of the [[tables]] takes the event, and there are no [columns]")
 
 
-def _items(each: Expression, scope: Scope) -> Sequence[object]:
+def _items(shape: EventShape, shared: Scope) -> list[dict[str, object]]:
+    """Return what each row has of its own: its item and, where that stands inside of others, those around it."""
+    if shape.each is None:
+        return []
+    found: list[dict[str, object]] = [{"item": item} for item in _array(shape.each, shared)]
+    for each in shape.each_inside:
+        inside: list[dict[str, object]] = []
+        for outer in found:
+            parents = [*_parents(outer), outer["item"]]
+            items = _array(each, shared.extended({"parents": _parents(outer), **outer}))
+            inside += [{"item": item, "parents": parents} for item in items]
+            if len(inside) > MAX_ROWS:
+                raise _too_many()
+        found = inside
+    return found
+
+
+def _parents(item: dict[str, object]) -> list[object]:
+    parents = item.get("parents")
+    return parents if isinstance(parents, list) else []
+
+
+def _array(each: Expression, scope: Scope) -> Sequence[object]:
     try:
         found = each.evaluate(scope)
     except EvaluationError as error:
@@ -153,10 +175,14 @@ def _items(each: Expression, scope: Scope) -> Sequence[object]:
     if not isinstance(found, list):
         raise failure("event_invalid", f"[event] each must find an array, and {each.text} is none")
     if len(found) > MAX_ROWS:
-        raise failure(
-            "event_invalid", f"[event] each finds more than {MAX_ROWS} items: publish fewer in one event"
-        )
+        raise _too_many()
     return found
+
+
+def _too_many() -> EnrichmentError:
+    return failure(
+        "event_invalid", f"[event] each finds more than {MAX_ROWS} items: publish fewer in one event"
+    )
 
 
 def shape_needs_memory(shape: EventShape) -> bool:

@@ -93,6 +93,9 @@ class WriteStreamKind(enum.StrEnum):
     CDC = "cdc"
 
 
+OF_ITEM = ("item", "index", "parents")
+"""The roots that each row of `each` has of its own."""
+
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """Most bytes that an encoding may hold unless `pipeline.toml` says otherwise: more than a message of Pub/Sub has."""
 
@@ -114,6 +117,7 @@ class EventShape:
         on_conflict: What becomes of an event whose id belongs to one of different content.
         drop: The conditions under which an event is acknowledged and not written.
         each: The array whose items make a row each; None where an event makes one row.
+        each_inside: The arrays inside of its items, from the outside in; then the items of the last make a row each.
     """
 
     id: tuple[Expression, ...]
@@ -125,11 +129,12 @@ class EventShape:
     on_conflict: OnConflict = OnConflict.DEAD_LETTER
     drop: tuple[Expression, ...] = ()
     each: Expression | None = None
+    each_inside: tuple[Expression, ...] = ()
 
     @property
     def id_is_of_items(self) -> bool:
         """Whether the id is one of each row rather than one of the event."""
-        return any(not source.roots.isdisjoint(("item", "index")) for source in self.id)
+        return any(not source.roots.isdisjoint(OF_ITEM) for source in self.id)
 
     @property
     def row_id_source(self) -> str:

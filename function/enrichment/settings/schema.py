@@ -138,7 +138,11 @@ def _event() -> Schema:
                 "anyOf": [EXPRESSION, {"type": "array", "items": EXPRESSION, "minItems": 1}],
                 "description": "the conditions under which an event is acknowledged and not written",
             },
-            "each": {**EXPRESSION, "description": "the array whose items make a row each"},
+            "each": {
+                "anyOf": [EXPRESSION, {"type": "array", "items": EXPRESSION, "minItems": 1}],
+                "description": "the array whose items make a row each; of several, each stands in the items of the one "
+                "before",
+            },
             "fields": {
                 "type": "object",
                 "description": "what every event is checked for; a dotted name stands in quotes",
