@@ -436,6 +436,26 @@ def test_a_number_beyond_its_units_years_says_which_unit_that_was() -> None:
     assert "is none as days since 1970" in said
 
 
+@pytest.mark.parametrize(
+    ("found", "options", "written"),
+    [
+        ("999.99", ColumnOptions(), "999.99"),
+        (-999.99, ColumnOptions(), "-999.99"),
+        ("1.255", ROUND, "1.26"),
+        ("1.255", ColumnOptions(), "more than the 2 digits after the point"),
+        ("999.995", ROUND, "at most 3 digits before the point, as the column has"),
+        (1000, ColumnOptions(), "at most 3 digits before the point"),
+    ],
+)
+def test_a_number_has_the_digits_of_its_column(found: object, options: ColumnOptions, written: str) -> None:
+    made = Column("c", "NUMERIC", False, False, column("event.x").expression, None, (), options, 0, 5, 2)
+    event = document_with(found)
+    if written[-1].isdigit():
+        assert build(made, event=event).columns == {"c": written}
+    else:
+        assert written in refused(lambda: build(made, event=event)).detail
+
+
 def test_a_list_with_null_says_how_to_drop_it() -> None:
     error = refused(lambda: build(column("event.x", repeated=True), event=document_with(["a", None])))
     assert "has null in its list, which BigQuery takes in none: add [] to drop nulls" in error.detail

@@ -11,8 +11,9 @@ INTEGER             whole numbers of 64 bits, also as text or with a zero fracti
                                                                                                 numbers are exact
                                                                                                 to 2^53 only
 FLOAT               numbers, also as text; the texts NaN, Infinity and -Infinity                number, or text
-NUMERIC             numbers of at most 29 digits before the point and 9 after, also as text;    text
-                    more digits after the point are rounded where `round = true`
+NUMERIC             numbers of at most 29 digits before the point and 9 after, or those of its   text
+                    `precision` and `scale`, also as text; more digits after the point are
+                    rounded where `round = true`
 BIGNUMERIC          the same from -2^255 to 2^255 - 1 units of 10^-38: 38 digits before the     text
                     point and some of 39
 BOOLEAN             true, false, also as text                                                   true, false
@@ -135,7 +136,26 @@ def _convert(column: Column | TableField, value: object, options: ColumnOptions)
     found = _CONVERSIONS[column.type](value, options)
     if column.max_length:
         check_length(column, found)
+    if column.precision:
+        return _of_precision(column, found, options)
     return found
+
+
+def _of_precision(column: Column | TableField, found: Json, options: ColumnOptions) -> Json:
+    """Return a number with the digits that its column has; refuse one that has more.
+
+    Source: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#parameterized_decimal_type
+
+    Raises:
+        ColumnValueError: It has more.
+    """
+    highest = 10**column.precision - 1
+    return _decimal(
+        column.scale,
+        -highest,
+        highest,
+        f"{column.precision - column.scale} digits before the point, as the column has",
+    )(found, options)
 
 
 def check_length(column: Column | TableField, value: Json) -> None:
