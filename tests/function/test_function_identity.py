@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,6 +242,50 @@ def test_an_event_without_items_makes_no_row(items: object) -> None:
 def test_each_must_find_an_array(items: object) -> None:
     refusal = refused(configured("event.user", each=sources("event.items")[0]), items=items)
     assert refusal.startswith("event_invalid: [event] each must find an array")
+
+
+def attributed(*columns: str, **attributes: str) -> str:
+    """Return the insertId of an event whose pipeline reads some attributes."""
+    written = [
+        Column(f"c{number}", "JSON", repeated=False, required=False, expression=source)
+        for number, source in enumerate(sources(*columns))
+    ]
+    config = configured("event.id", columns=tuple(written))
+    config = replace(config, content_paths=config.read_attributes())
+    (row,) = plan.plan(decoded(config, {"id": "e", "user": "u"}, **attributes), config)
+    return row.insert_id
+
+
+def test_an_attribute_that_the_pipeline_reads_is_a_part_of_the_content() -> None:
+    kind = "message.attributes.kind || event.kind"
+    assert attributed(kind, kind="a") != attributed(kind, kind="b")
+    assert attributed(kind, kind="a", other="x") == attributed(kind, kind="a", other="y")
+    assert attributed(kind) == attributed("event.kind") == attributed("event.kind", kind="a")
+
+
+def test_all_attributes_are_a_part_of_the_content_but_for_those_of_a_trace() -> None:
+    whole = "message.attributes"
+    assert attributed(whole, a="1") != attributed(whole, a="2")
+    assert attributed(whole, a="1", googclient_traceparent="x", traceparent="x") == attributed(
+        whole, a="1", googclient_traceparent="y", tracestate="y"
+    )
+
+
+def test_the_file_says_which_attributes_belong_to_the_content(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(
+        """
+        [event]
+        id = "event.id"
+        drop = "message.attributes.kind == 'ping'"
+        [columns]
+        id = "event.id"
+        all = "message.attributes"
+        """
+    )
+    fields = [{"name": "id", "type": "STRING"}, {"name": "all", "type": "JSON"}]
+    (tmp_path / "t.json").write_text(json.dumps(fields))
+    config = pipeline_file.read(tmp_path / "p.toml", tmp_path / "t.json")
+    assert config.content_paths == (("message", "attributes"), ("message", "attributes", "kind"))
 
 
 NESTED = {"each": sources("event.shops")[0], "each_inside": sources("item.shelves", "item.goods")}

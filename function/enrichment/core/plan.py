@@ -1,6 +1,7 @@
 """What an event is to become: dropped, or one or more rows, each with its name and its table. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -107,7 +108,7 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
     shape = config.event
     if event.is_dropped:
         return []
-    digest = identity.ContentDigest(event.document)
+    digest = identity.ContentDigest(event.document, _attributes(event.scope, config.content_paths))
     if shape.each is None:
         row = _row(event.scope, event.event_id, digest.hexdigest(), config)
         return [] if row is None else [row]
@@ -126,6 +127,24 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
         if row is not None:
             rows.append(row)
     return rows
+
+
+def _attributes(scope: Scope, paths: Sequence[tuple[str, ...]]) -> dict[str, object]:
+    """Return the attributes that belong to the content of an event, without those that are new at each publication."""
+    found: dict[str, object] = {}
+    for path in paths:
+        value = scope.roots.get(path[0])
+        for key in path[1:]:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping):
+            value = {name: inner for name, inner in value.items() if not _OF_TRACE.match(name)}
+        if value not in (None, {}):
+            found[".".join(path)] = value
+    return found
+
+
+# https://cloud.google.com/pubsub/docs/open-telemetry-tracing, https://www.w3.org/TR/trace-context/
+_OF_TRACE = re.compile(r"googclient_|traceparent$|tracestate$")
 
 
 def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> PlannedRow | None:

@@ -256,6 +256,7 @@ class PipelineConfig:
         batch: How much of it at once.
         tables: The tables that take some of the events; the first that fits takes a row, else `columns` does.
         unmatched: What becomes of an event that none of them takes, where there are no `columns`.
+        content_paths: What belongs to an event's content beside its data: the attributes that expressions read.
     """
 
     event: EventShape
@@ -264,6 +265,14 @@ class PipelineConfig:
     batch: BatchLimits = field(default_factory=BatchLimits)
     tables: tuple[Table, ...] = ()
     unmatched: Unmatched = Unmatched.DEAD_LETTER
+    content_paths: tuple[tuple[str, ...], ...] = ()
+
+    def read_attributes(self) -> tuple[tuple[str, ...], ...]:
+        """Return the paths of attributes, of the message and of the CloudEvent, that expressions read."""
+        found = {path for expression in _expressions(self) for path in expression.paths}
+        return tuple(
+            sorted(path for path in found if path[:2] == ("message", "attributes") or path[0] == "cloudevent")
+        )
 
     def calls(self, function: str) -> bool:
         """Return whether any expression of the file calls a function."""
