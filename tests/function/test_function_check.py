@@ -290,6 +290,7 @@ def test_mistakes_of_the_file_of_columns_and_of_events_are_reported_at_once(pipe
             {"labels": [{"name": "a"}]},
             "Write event.labels[].name, or event.labels[0].name",
         ),
+        ("event.labels.0.name", {"labels": [{"name": "a"}]}, "Write event.labels[0].name."),
         ("event.data.id", {"data": '{"id": 1}'}, "write from_json(event.data).id"),
         ("event.n.id", {"n": 1}, "event.n is no object in the sample"),
         (

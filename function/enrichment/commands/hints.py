@@ -53,6 +53,9 @@ def _of_step(
     whole, outer, rest = ".".join(path), ".".join(path[:length]), ".".join(path[length:])
     if not objects:
         if any(isinstance(value, list) for value in values):
+            if path[length].isdigit():
+                inside = "".join(f".{key}" for key in path[length + 1 :])
+                return f"{outer} is an array in the sample. Write {outer}[{path[length]}]{inside}."
             return f"{outer} is an array in the sample. Write {outer}[].{rest}, or {outer}[0].{rest} for the first."
         if any(isinstance(value, str) for value in values):
             return f"{outer} is a string in the sample. If it holds JSON, write from_json({outer}).{rest}"
