@@ -242,3 +242,18 @@ def test_samples_that_came_as_one_array_may_be_one_message(tmp_path: Path) -> No
     (tmp_path / "table.json").write_text(propose([b'{"id": "a"}']).table)
     report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "table.json", array)
     assert (report.problems, report.events) == ((), 2)
+
+
+def test_arrays_of_objects_that_may_be_rows_are_pointed_out(tmp_path: Path) -> None:
+    event = {"Records": [{"n": 1}, {"n": 2}], "tags": ["a"], "none": [], "detail": {"x-lines": [{"n": 1}]}}
+    proposal = propose([json.dumps(event).encode()])
+    lines = [line for line in proposal.pipeline.splitlines() if line.startswith("# each")]
+    assert lines == ['# each = "event.Records"', '# each = "event.detail.x-lines"']
+    taken = proposal.pipeline.replace(lines[0], lines[0].removeprefix("# ")) + 'id = "row.id"\n'
+    (tmp_path / "pipeline.toml").write_text(taken)
+    table = [*json.loads(proposal.table), {"name": "id", "type": "STRING"}]
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "table.json", json.dumps(event).encode())
+    assert report.problems == ()
+    assert report.insert_id.startswith("1234567890|0|")
+    assert "# each" not in propose([b'{"tags": ["a"], "mixed": [{}, 1], "none": []}']).pipeline

@@ -1,12 +1,12 @@
 """A first `pipeline.toml` and `table.json`, proposed from sample events."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from enrichment.commands.hints import as_expression
+from enrichment.commands.proposal_text import ProposedColumn, pipeline_text, table_text
 from enrichment.documents import strict_json
 from enrichment.documents.instant import DATE, civil, parse_timestamp
 from enrichment.event import diagnosis
@@ -37,32 +37,6 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 class NoProposalError(ValueError):
     """Nothing can be proposed. The message says why, and quotes no value."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProposedColumn:
-    """One column.
-
-    Args:
-        name: Its name.
-        type: Its type.
-        source: What fills it.
-        mode: Its mode.
-        unit: What a number for a time counts, empty where it is none.
-        description: What it holds.
-    """
-
-    name: str
-    type: str
-    source: str
-    mode: str = "NULLABLE"
-    unit: str = ""
-    description: str = ""
-
-    def line(self) -> str:
-        """Return its line in `[columns]`."""
-        source = json.dumps(self.source, ensure_ascii=False).replace("\x7f", "\\u007f")
-        return f"{self.name} = " + (f'{{ from = {source}, unit = "{self.unit}" }}' if self.unit else source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +74,17 @@ def propose(events: Sequence[bytes], lookup_path: str = "", *, from_array: bool 
     key, key_type = _key(lookup_path, documents)
     columns = _columns(documents, event_id, with_profile=bool(lookup_path))
     return Proposal(
-        _pipeline(
-            columns, event_id, _id_candidates(documents), lookup_path, key, key_type, from_array=from_array
+        pipeline_text(
+            columns,
+            event_id,
+            _id_candidates(documents),
+            _arrays(documents),
+            lookup_path,
+            key,
+            key_type,
+            from_array=from_array,
         ),
-        _table(columns),
+        table_text(columns),
         columns,
         event_id,
     )
@@ -135,6 +116,16 @@ def _id_candidates(documents: Sequence[Mapping[str, object]]) -> list[str]:
     for path, values in _leaves(documents):
         named = [value for value in values if is_name(value, MAX_LENGTH) or type(value) is int]
         if path[-1].lstrip("$") in _ID_NAMES and len(set(named)) == len(documents):
+            found.append(_source(path))
+    return found[:_MAX_CANDIDATES]
+
+
+def _arrays(documents: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return sources of arrays of objects, whose items may be to make a row each."""
+    found = []
+    for path, values in _leaves(documents):
+        items = [item for value in values for item in (value if isinstance(value, list) else [None])]
+        if items and all(isinstance(item, dict) for item in items):
             found.append(_source(path))
     return found[:_MAX_CANDIDATES]
 
@@ -325,77 +316,3 @@ def _name(path: tuple[str, ...], taken: set[str]) -> str:
         unique, number = f"{name}_{number}", number + 1
     taken.add(unique)
     return unique
-
-
-_OF_ARRAY = (
-    "# The samples were one JSON array. If one message holds such an array, each element is an event of its own:",
-    '# format = "json-array"',
-    "",
-)
-
-
-def _pipeline(
-    columns: Sequence[ProposedColumn],
-    event_id: str,
-    candidates: Sequence[str],
-    lookup_path: str,
-    key: str,
-    key_type: str,
-    *,
-    from_array: bool,
-) -> str:
-    fields = {}
-    if event_id.startswith("event."):
-        name = event_id.removeprefix("event.")
-        fields[name] = f'{{ type = "string", max_length = {MAX_LENGTH} }}'
-    if key:
-        fields.setdefault(key, f'"{key_type}"')
-    named = (
-        "a field of the event"
-        if event_id.startswith("event.")
-        else "Pub/Sub's message id. Name a field, if the publisher gives each event an id of its own"
-    )
-    lines = [
-        "#:schema ./pipeline.schema.json",
-        "# Proposed by `python -m enrichment init --from-event`. Read it, correct it, and check it with",
-        "# `python -m enrichment check`.",
-        "",
-        "[event]",
-        *(_OF_ARRAY if from_array else ()),
-        f"# What names an event and its row: {named}.",
-        *(f"# It may be this one: {source}" for source in candidates if event_id == "message.id"),
-        f'id = "{event_id}"',
-        "",
-        "# What every event is checked for. Add what each event must have.",
-        "[event.fields]",
-        *(f"{_toml_key(name)} = {kind}" for name, kind in fields.items()),
-        "",
-    ]
-    if lookup_path:
-        lines += [
-            "[lookup]",
-            f"path = {json.dumps(lookup_path)}",
-            "# The field of a profile that repeats the key, and how the service says that it does not know one.",
-            f"echo = {json.dumps(key.rpartition('.')[2])}",
-            'miss_error = "profile_not_found"',
-            "",
-        ]
-    lines += ["[columns]", *(column.line() for column in columns), ""]
-    return "\n".join(lines)
-
-
-def _toml_key(name: str) -> str:
-    return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name)
-
-
-def _table(columns: Sequence[ProposedColumn]) -> str:
-    fields = [
-        {
-            "name": column.name,
-            "type": column.type,
-            "mode": column.mode,
-            "description": column.description[:1_024],
-        }
-        for column in columns
-    ]
-    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
