@@ -39,6 +39,8 @@ def written(tmp_path: Path) -> Written:
         ("1234567890.123456789", "NUMERIC"),
         ("99999999999999999999999999999.999999999", "NUMERIC"),
         ("0.12345678901234567890123456789012345678", "BIGNUMERIC"),
+        ("12345678901234567.89", "STRING"),
+        ("0.1234567890123456789", "STRING"),
         ("4194304.000000001", "NUMERIC"),
         ("4194303.999999999", "NUMERIC"),
     ],
@@ -47,6 +49,19 @@ def test_a_number_is_written_as_it_stands_in_the_event(written: Written, number:
     report = written(f'{{"id": "a", "v": {number}, "text": "{number}1"}}', kind)
     assert report.problems == ()
     assert report.lines[1].value == number
+
+
+@pytest.mark.parametrize("number", ["9007199254740993.0", "900719925474099.30e1", "9223372036854775807.0"])
+def test_a_whole_number_that_is_written_with_a_point_is_itself(written: Written, number: str) -> None:
+    report = written(f'{{"id": "a", "v": {number}}}', "INTEGER")
+    assert report.problems == ()
+    assert report.lines[1].value == str(int(Decimal(number)))
+
+
+@pytest.mark.parametrize("number", ["9007199254740992.5", "9223372036854775808.0"])
+def test_a_number_that_is_not_whole_or_too_large_is_refused(written: Written, number: str) -> None:
+    (problem,) = written(f'{{"id": "a", "v": {number}}}', "INTEGER").problems
+    assert "must be a whole number of 64 bits" in problem
 
 
 def test_an_exponent_counts(written: Written) -> None:

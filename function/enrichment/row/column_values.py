@@ -231,6 +231,8 @@ def _string(value: object, _: ColumnOptions) -> Json:
             pass  # an int to Python, and refused by BigQuery
         case int() | float():
             return msgspec.json.encode(value).decode()
+        case decimal.Decimal():
+            return str(value)
     raise ColumnValueError(
         f"must be a string or a number, and is {_kind(value)}: to write it as JSON text, put to_string() around it"
     )
@@ -252,6 +254,8 @@ def _integer(value: object, _: ColumnOptions) -> Json:
         case int():
             number = value
         case float() if value.is_integer():
+            number = int(value)
+        case decimal.Decimal() if value == value.to_integral_value(context=_EXACT):
             number = int(value)
         case str() if _INTEGER.fullmatch(value):
             number = int(value)

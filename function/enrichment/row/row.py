@@ -91,12 +91,12 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
     found = expression.evaluate(scope)
     if is_missing(column, found):
         return cast("Json | None", column.default)
-    if column.type in _WITH_DECIMALS:
+    if column.type in _WITH_DIGITS and not isinstance(found, int | str):
         found = _with_all_digits(column, found, scope)
     return convert(column, found, column.options)
 
 
-_WITH_DECIMALS = ("NUMERIC", "BIGNUMERIC", "RECORD")
+_WITH_DIGITS = ("INTEGER", "NUMERIC", "BIGNUMERIC", "STRING", "RECORD")
 
 
 def _with_all_digits(column: Column, found: object, scope: Scope) -> object:

@@ -1,4 +1,4 @@
-"""Digits of numbers that fill NUMERIC and BIGNUMERIC columns, where a double does not hold them.
+"""Digits of numbers with a point or an exponent, where a double does not hold them and their column does.
 
 JSON is read with doubles, which tell about 16 digits apart. NUMERIC has 38 of them. So the digits of a long number are
 taken from the text that it stands in.
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from enrichment.documents.long_numbers import LongNumbers
 
 _EXACT_BELOW = 2.0**52  # units of the last digit: below it, any two of them are two doubles
-_SCALES = {"NUMERIC": 9, "BIGNUMERIC": 38}
+_SCALES = {"INTEGER": 0, "NUMERIC": 9, "BIGNUMERIC": 38, "STRING": 38}
 
 
 class TwoNumbersError(ValueError):
