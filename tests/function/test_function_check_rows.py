@@ -146,3 +146,12 @@ def test_an_array_is_one_message_where_the_file_says_so(tmp_path: Path) -> None:
     assert report.rows[0].lines[1].value == "1234567890:0"
     report = check.check(tmp_path / "pipeline.toml", tmp_path / "table.json", ARRAY + b"\n" + ARRAY)
     assert report.events == 4
+
+
+@pytest.mark.parametrize("key", ["..", ".", "", "a\n"])
+def test_a_key_that_no_path_can_carry_is_found_without_a_request(checked: Checked, key: str) -> None:
+    lookup = '[lookup]\npath = "/p/{k}"\nparams = { k = "event.k" }\necho = "k"\nmiss_error = "x"\n'
+    pipeline = f'[event]\nid = "event.id"\n{lookup}[columns]\nid = "event.id"\ntext = "profile.k"\n'
+    (problem,) = checked(pipeline, {"id": "a", "k": key}).problems
+    assert problem.startswith("the event would be dead-lettered: key_invalid: ")
+    assert checked(pipeline, {"id": "a", "k": "../a?b#c%2e;"}).problems == ()
