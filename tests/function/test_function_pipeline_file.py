@@ -415,7 +415,7 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         (field("c", "DATE"), '"event.user.x[0]"', "user is declared as string, and has nothing inside"),
         (field("c", mode="REQUIRED"), '"event.x || event.y"', "may give null: end it with || and a value"),
         (field("c", mode="REQUIRED"), '"date(event.x)"', "may give null"),
-        (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIMESTAMP"),
+        (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIME or TIMESTAMP"),
         (field("c"), '{ from = "event.x", round = true }', "is for BIGNUMERIC or NUMERIC"),
         (field("c"), '{ from = "event.x", unknown_fields = "ignore" }', "is for RECORD"),
         (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of d, s, ms, us, ns"),

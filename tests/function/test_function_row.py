@@ -368,6 +368,9 @@ MS, ROUND, IGNORE = (
         ("TIMESTAMP", "1355517523.000005", ColumnOptions(unit="s"), "2012-12-14T20:38:43.000005Z"),
         ("TIMESTAMP", "1700000000123456789", ColumnOptions(unit="ns"), "2023-11-14T22:13:20.123456Z"),
         ("DATE", 19_000, ColumnOptions(unit="d"), "2022-01-08"),
+        ("TIME", 43_200_500_000, ColumnOptions(unit="us"), "12:00:00.500000"),
+        ("TIME", "43200000", MS, "12:00:00"),
+        ("TIME", "12:00:00", MS, "12:00:00"),
         ("DATE", 250000000000, MS, "1977-12-03"),
         ("DATE", "2026-03-01T23:30:00-01:00", MS, "2026-03-02"),
         ("DATETIME", 250000000000, MS, "1977-12-03T12:26:40"),
@@ -419,6 +422,7 @@ def test_the_file_can_say_how_a_value_is_read(
         ("DATE", "2026-03-01T00:00:00Z", "date() makes it of a time"),
         ("DATE", 1_700_000_000, "unit of a number"),
         ("DATE", "20260301", "date(parse_time()) of other forms"),
+        ("TIME", 43_200, "with unit a number since midnight"),
         ("DATETIME", "2026-03-01T00:00:00Z", "with unit, other times are taken in UTC"),
     ],
 )
@@ -431,6 +435,8 @@ def test_a_number_beyond_its_units_years_says_which_unit_that_was() -> None:
     made = column("event.x", "TIMESTAMP", options=ColumnOptions(unit="us"))
     said = refused(lambda: build(made, event=document_with(1_700_000_000_000_000_000))).detail
     assert "is none as microseconds since 1970" in said
+    made = column("event.x", "TIME", options=ColumnOptions(unit="s"))
+    assert "since midnight" in refused(lambda: build(made, event=document_with(86_400))).detail
     made = column("event.x", "DATE", options=ColumnOptions(unit="d"))
     said = refused(lambda: build(made, event=document_with(1_700_000_000))).detail
     assert "is none as days since 1970" in said

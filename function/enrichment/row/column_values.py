@@ -21,7 +21,7 @@ TIMESTAMP           declared timestamps; RFC 3339, or BigQuery's own form, UTC w
                     offset; numbers since 1970, seconds unless `unit` says otherwise
 DATE                `2026-03-01`; with a `unit`, what TIMESTAMP takes, in UTC                   text
 DATETIME            date and time without an offset; with a `unit`, as DATE                     text
-TIME                `12:00:00.5`                                                                text
+TIME                `12:00:00.5`; with a `unit`, a number since midnight                        text
 BYTES               base64                                                                      text
 GEOGRAPHY           text, WKT or GeoJSON, which BigQuery alone can judge; a GeoJSON object      text
 JSON                anything                                                                    JSON text
@@ -40,7 +40,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeAlias
 
 import msgspec
@@ -369,8 +369,24 @@ def _timestamp(value: object, options: ColumnOptions) -> Json:
         ) from None
 
 
+def _time(value: object, options: ColumnOptions) -> Json:
+    try:
+        if isinstance(value, str) and (found := civil(TIME, value)) is not None:
+            return found.time().isoformat()
+    except ValueError:
+        pass
+    if options.unit and isinstance(value, str | int | float) and _FLOAT.fullmatch(str(value)):
+        instant = _counted(value, options.unit)
+        if instant.date() == _FIRST_DAY:
+            return instant.time().isoformat()
+    raise ColumnValueError("must be a time of day, 12:00:00, or with unit a number since midnight")
+
+
+_FIRST_DAY = date(1970, 1, 1)
+
+
 def _of_calendar(
-    form: str, what: str, write: Callable[[datetime], str], of_instants: bool = True
+    form: str, what: str, write: Callable[[datetime], str]
 ) -> Callable[[object, ColumnOptions], Json]:
     """Return the conversion to civil time. Of an instant it is taken in UTC, where the file gives numbers a unit."""
 
@@ -378,7 +394,7 @@ def _of_calendar(
         try:
             if isinstance(value, str) and (found := civil(form, value)) is not None:
                 return write(found)
-            if of_instants and options.unit:
+            if options.unit:
                 return write(_instant(value, options).replace(tzinfo=None))
         except ColumnValueError:
             raise
@@ -433,9 +449,7 @@ _CONVERSIONS: dict[str, Callable[[object, ColumnOptions], Json]] = {
         "a date and time without an offset: with unit, other times are taken in UTC",
         datetime.isoformat,
     ),
-    "TIME": _of_calendar(
-        TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat(), of_instants=False
-    ),
+    "TIME": _time,
     "BYTES": _bytes,
     "GEOGRAPHY": _geography,
     "JSON": _json,

@@ -14,7 +14,7 @@ from enrichment.settings.toml_section import Section, shown, suggestion
 
 UNKNOWN_FIELDS = ("refuse", "ignore")
 
-_TIMES = {"TIMESTAMP", "DATE", "DATETIME"}
+_TIMES = {"TIMESTAMP", "DATE", "DATETIME", "TIME"}
 _EXACT = {"NUMERIC", "BIGNUMERIC"}
 _ABOUT = 'an expression, such as "event.PATH", or { from = "EXPRESSION" }, or { value = CONSTANT }'
 

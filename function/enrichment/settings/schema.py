@@ -270,7 +270,7 @@ def _columns() -> Schema:
             "default": {"description": "what the column holds where the source gives null"},
             "unit": {
                 "enum": [*UNITS],
-                "description": "what a number for a TIMESTAMP, DATE or DATETIME counts since 1970",
+                "description": "what a number for a time counts since 1970, or for a TIME since midnight",
             },
             "round": {
                 "type": "boolean",
