@@ -454,7 +454,7 @@ def test_a_number_beyond_its_units_years_says_which_unit_that_was() -> None:
     ],
 )
 def test_a_number_has_the_digits_of_its_column(found: object, options: ColumnOptions, written: str) -> None:
-    made = Column("c", "NUMERIC", False, False, column("event.x").expression, None, (), options, 0, 5, 2)
+    made = Column("c", "NUMERIC", False, False, column("event.x").expression, None, (), options, 5, 2)
     event = document_with(found)
     if written[-1].isdigit():
         assert build(made, event=event).columns == {"c": written}

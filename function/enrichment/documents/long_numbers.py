@@ -8,7 +8,7 @@ from enrichment.documents.strict_json import without_strings
 
 _LONG = re.compile(
     r"-?\d[\d.]{15,}(?:[eE][+-]?\d+)?"
-)  # a double tells 15 digits apart, and most of 16 and 17
+)  # a double holds 15 digits, and most numbers of 16 and 17
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 LongNumbers = Mapping[float, Decimal | None]

@@ -110,10 +110,10 @@ def _parse(data: bytes) -> object:
     except UnicodeDecodeError:
         raise NotJsonError("the text is not UTF-8") from None
     except RecursionError:
-        raise NotValidError(TOO_DEEP) from None
+        raise NotValidError(f"nested deeper than {MAX_DEPTH} levels") from None
     # Counting brackets is cheap and can only overestimate; most texts need no closer look.
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
-        raise NotValidError(TOO_DEEP)
+        raise NotValidError(f"nested deeper than {MAX_DEPTH} levels")
     return document
 
 

@@ -134,10 +134,10 @@ def _convert(column: Column | TableField, value: object, options: ColumnOptions)
     if column.type == "RECORD":
         return _record(column.fields, value, options)
     found = _CONVERSIONS[column.type](value, options)
+    if column.max_length and column.type in ("NUMERIC", "BIGNUMERIC"):
+        return _of_precision(column, found, options)
     if column.max_length:
         check_length(column, found)
-    if column.precision:
-        return _of_precision(column, found, options)
     return found
 
 
@@ -149,12 +149,12 @@ def _of_precision(column: Column | TableField, found: Json, options: ColumnOptio
     Raises:
         ColumnValueError: It has more.
     """
-    highest = 10**column.precision - 1
+    highest = 10**column.max_length - 1
     return _decimal(
         column.scale,
         -highest,
         highest,
-        f"{column.precision - column.scale} digits before the point, as the column has",
+        f"{column.max_length - column.scale} digits before the point, as the column has",
     )(found, options)
 
 

@@ -1,6 +1,6 @@
 """Digits of numbers with a point or an exponent, where a double does not hold them and their column does.
 
-JSON is read with doubles, which tell about 16 digits apart. NUMERIC has 38 of them. So the digits of a long number are
+JSON is read with doubles, which hold about 16 digits. NUMERIC has 38 of them. So the digits of a long number are
 taken from the text that it stands in.
 """
 

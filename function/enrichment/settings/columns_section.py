@@ -147,7 +147,6 @@ def _column(entry: _Entry, target: TableField) -> Column:
         target.fields,
         entry.options,
         target.max_length,
-        target.precision,
         target.scale,
     )
 

@@ -152,9 +152,9 @@ class TableField(msgspec.Struct, frozen=True):
         repeated: Whether it holds a list.
         required: Whether BigQuery refuses a row without it.
         fields: The fields of a `RECORD`.
-        max_length: Most characters of a `STRING(n)`, or bytes of a `BYTES(n)`; 0 for no limit.
-        precision: Most digits of a `NUMERIC(p, s)` or `BIGNUMERIC(p, s)`; 0 for those of the type.
-        scale: How many of them stand behind the point, where there is a precision.
+        max_length: Most characters of a `STRING(n)`, bytes of a `BYTES(n)`, or digits of a `NUMERIC(n, s)` or
+            `BIGNUMERIC(n, s)`; 0 for no limit but the type's.
+        scale: How many of those digits stand behind the point.
     """
 
     name: str
@@ -163,7 +163,6 @@ class TableField(msgspec.Struct, frozen=True):
     required: bool = False
     fields: tuple["TableField", ...] = ()
     max_length: int = 0
-    precision: int = 0
     scale: int = 0
 
 
@@ -194,9 +193,8 @@ class Column(msgspec.Struct, frozen=True):
         default: What it holds where there is no value, as BigQuery takes it; for a constant, the constant.
         fields: The fields of a `RECORD`.
         options: How values are converted.
-        max_length: As that of a `TableField`; so are the next two.
-        precision: Most digits of a number; 0 for those of the type.
-        scale: How many of them stand behind the point.
+        max_length: As that of a `TableField`.
+        scale: As that of a `TableField`.
     """
 
     name: str
@@ -208,7 +206,6 @@ class Column(msgspec.Struct, frozen=True):
     fields: tuple[TableField, ...] = ()
     options: ColumnOptions = ColumnOptions()
     max_length: int = 0
-    precision: int = 0
     scale: int = 0
 
     @property

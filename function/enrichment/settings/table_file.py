@@ -63,8 +63,8 @@ def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -
                 repeated=mode == "REPEATED",
                 required=mode == "REQUIRED",
                 fields=_fields(field.fields, f"{where}.", file, problems),
-                max_length=_whole(field.max_length, "maxLength", where, file, problems),
-                precision=_whole(field.precision, "precision", where, file, problems),
+                max_length=_whole(field.max_length, "maxLength", where, file, problems)
+                or _whole(field.precision, "precision", where, file, problems),
                 scale=_whole(field.scale, "scale", where, file, problems),
             )
         )
