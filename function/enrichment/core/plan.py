@@ -108,7 +108,8 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
     shape = config.event
     if event.is_dropped:
         return []
-    digest = identity.ContentDigest(event.document, _attributes(event.scope, config.content_paths))
+    attributes = _attributes(event.scope, config.content_paths) if config.content_paths else None
+    digest = identity.ContentDigest(event.document, attributes)
     if shape.each is None:
         row = _row(event.scope, event.event_id, digest.hexdigest(), config)
         return [] if row is None else [row]

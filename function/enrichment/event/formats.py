@@ -75,7 +75,7 @@ def split(message: Message, shape: EventShape) -> list[Part]:
         from enrichment.event import encoding  # which few pipelines need
 
         data = encoding.undo(data, shape.encodings, shape.max_unpacked_bytes)
-    if not _holds_several(message, data, shape):
+    if shape.format is Format.JSON or not _holds_several(message, data, shape):
         return [Part(message, data)]
     try:
         # Of all events together: their documents are in memory at the same time.

@@ -91,7 +91,7 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
     found = expression.evaluate(scope)
     if is_missing(column, found):
         return cast("Json | None", column.default)
-    if column.type in _WITH_DIGITS and not isinstance(found, int | str):
+    if type(found) is not str and column.type in _WITH_DIGITS and not isinstance(found, int):
         found = _with_all_digits(column, found, scope)
     return convert(column, found, column.options)
 
