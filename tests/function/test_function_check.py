@@ -290,6 +290,7 @@ def test_mistakes_of_the_file_of_columns_and_of_events_are_reported_at_once(pipe
             {"labels": [{"name": "a"}]},
             "Write event.labels[].name, or event.labels[0].name",
         ),
+        ("event.labels.0.name", {"labels": [{"name": "a"}]}, "Write event.labels[0].name."),
         ("event.data.id", {"data": '{"id": 1}'}, "write from_json(event.data).id"),
         ("event.n.id", {"n": 1}, "event.n is no object in the sample"),
         (
@@ -369,10 +370,11 @@ def test_a_text_that_is_longer_than_its_column_is_found_before_bigquery_refuses_
     assert sum("at most 3 bytes" in problem for problem in bad) == 1
 
 
+@pytest.mark.parametrize("key", ["maxLength", "precision", "scale"])
 @pytest.mark.parametrize("length", ['"x"', "-1", "1.5", "[]"])
-def test_a_length_that_is_none_is_a_mistake_of_the_table(tmp_path: Path, length: str) -> None:
+def test_a_length_that_is_none_is_a_mistake_of_the_table(tmp_path: Path, key: str, length: str) -> None:
     (tmp_path / "t.json").write_text(
-        f'{{"schema": {{"fields": [{{"name": "id", "type": "STRING", "maxLength": {length}}}]}}}}'
+        f'{{"schema": {{"fields": [{{"name": "id", "type": "STRING", "{key}": {length}}}]}}}}'
     )
     report = inspection.check(PIPELINE_FILE, tmp_path / "t.json")
     assert "t.json" in report.problems[0]

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from enrichment.documents import strict_json
-from enrichment.event.diagnosis import of_not_json
+from enrichment.event.diagnosis import of_no_object, of_not_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,23 +41,70 @@ PARSER = "the parser's own words"
         (b'{"a": -Infinity}', "NaN or Infinity"),
         (b'{"a": ', PARSER),
         (b"\n<html>", "XML or HTML"),
+        (b"<?xml version='1.0'?><a/>", "XML or HTML"),
+        (b"<34>1 2026-03-01T12:00:00Z host app - - started", "a text and no JSON"),
+        (b"id,name\r\n1,a\r\n", "looks like CSV"),
+        (b'"id";"name"\n"1";"a"', "looks like CSV"),
+        (b"2026-03-01\tx\n2026-03-02\ty", "looks like CSV"),
+        (b"level=info msg=x id=a", "a text and no JSON"),
+        (b"id: a\nname: b", "a text and no JSON"),
+        (b"eyJhIjogMX0", 'encoding = ["base64"]'),
+        (base64.urlsafe_b64encode(b'{"a": "???>>>"}').rstrip(b"="), 'encoding = ["base64"]'),
+        (b"eyJhIjoxfQ.eyJhIjoxfQ.c2ln", "a text and no JSON"),
+        (b"\x1e" + EVENT + b"\n", "RFC 7464"),
+        (EVENT + EVENT, "several JSON texts, one behind the other"),
+        (b'{\n"a": 1}\n{\n"a": 2}', "several JSON texts, one behind the other"),
+        (b"{'a': 1}", "do not stand in double quotes"),
+        (b"[{a: 1}]", "do not stand in double quotes"),
+        (b'{"a": 1,}', PARSER),
+        (b"\n\x05hello\x10\x01", "binary, such as Protobuf"),
+        (b"\x81\xa2id\xa1a", "not UTF-8 (byte 0)"),
+        (b'{"a": "\x00"}', PARSER),
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"\x04\x22\x4d\x18d@", "lz4"),
+        (b"\xff\x06\x00\x00sNaPpY", "Snappy"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"ORC\x08\x03", "ORC"),
         (b"MessageSid=SM1&From=%2B49&Body=", "a form of HTML"),
-        (b"a=b" + b"&a=b" * 1_000_000 + b"&", PARSER),
+        (b"a=b" + b"&a=b" * 1_000_000 + b"&", "a text and no JSON"),
+        (b"{" + b" " * 1_000_000 + b"!", PARSER),
+        (b"1" * 1_000_000 + b"!", "a text and no JSON"),
         (b"\x00\x00\x00\x00\x07\x06e-1\x02", "schema registry"),
         (b"\x00\x00\x01\x02\x07\x06e-1", "schema registry"),
-        (b"\x00", PARSER),
-        (b"x\x00y\x00", PARSER),
-        (b"hello", PARSER),
+        (b"\x00", "binary, such as Protobuf"),
+        (b"x\x00y\x00", "binary, such as Protobuf"),
+        (b"hello", "a text and no JSON"),
         (b"[" * 100_000, PARSER),
         (
             b"A" + b"\r\n" * 1_000_000 + b"!",
-            PARSER,
+            "a text and no JSON",
         ),  # minutes where a pattern can match an end of line in two ways
     ],
     ids=lambda value: ascii(value)[:24],
 )
 def test_it_is_named_with_what_to_set(data: bytes, says: str) -> None:
     assert says in of_not_json(data, PARSER)
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ([{"id": "a"}], 'an array: to make an event of each element, set format = "json-array"'),
+        (EVENT.decode(), "a text that holds JSON: publish the object itself"),
+        ("hello", "a text"),
+        (None, "null"),
+        (True, "a boolean"),
+        (1.5, "a number"),
+    ],
+)
+def test_json_that_is_no_object_is_named_with_what_to_do(document: object, says: str) -> None:
+    said = of_no_object(document, may_be_array=True)
+    assert said.startswith(f"it is not a JSON object but {says}")
+
+
+def test_the_setting_for_arrays_is_not_advised_where_it_is_set() -> None:
+    assert of_no_object([], may_be_array=False) == "it is not a JSON object but an array"
 
 
 PRETTY = json.dumps({"a": [{"b": "x"}, {}], "c": "y", "d": 1}, indent=2).split("\n")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from enrichment.settings.model import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-ROOTS = ("event", "message", "item", "index", "row")
+ROOTS = ("event", "message", "item", "index", "parents", "row")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USER = (Field(("user",), FieldType.STRING),)
 COLUMNS = (Column("c", "STRING", repeated=False, required=False, expression=None, default="x"),)
@@ -241,6 +242,88 @@ def test_an_event_without_items_makes_no_row(items: object) -> None:
 def test_each_must_find_an_array(items: object) -> None:
     refusal = refused(configured("event.user", each=sources("event.items")[0]), items=items)
     assert refusal.startswith("event_invalid: [event] each must find an array")
+
+
+def attributed(*columns: str, **attributes: str) -> str:
+    """Return the insertId of an event whose pipeline reads some attributes."""
+    written = [
+        Column(f"c{number}", "JSON", repeated=False, required=False, expression=source)
+        for number, source in enumerate(sources(*columns))
+    ]
+    config = configured("event.id", columns=tuple(written))
+    config = replace(config, content_paths=config.read_attributes())
+    (row,) = plan.plan(decoded(config, {"id": "e", "user": "u"}, **attributes), config)
+    return row.insert_id
+
+
+def test_an_attribute_that_the_pipeline_reads_is_a_part_of_the_content() -> None:
+    kind = "message.attributes.kind || event.kind"
+    assert attributed(kind, kind="a") != attributed(kind, kind="b")
+    assert attributed(kind, kind="a", other="x") == attributed(kind, kind="a", other="y")
+    assert attributed(kind) == attributed("event.kind") == attributed("event.kind", kind="a")
+
+
+def test_all_attributes_are_a_part_of_the_content_but_for_those_of_a_trace() -> None:
+    whole = "message.attributes"
+    assert attributed(whole, a="1") != attributed(whole, a="2")
+    assert attributed(whole, a="1", googclient_traceparent="x", traceparent="x") == attributed(
+        whole, a="1", googclient_traceparent="y", tracestate="y"
+    )
+
+
+def test_the_file_says_which_attributes_belong_to_the_content(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(
+        """
+        [event]
+        id = "event.id"
+        drop = "message.attributes.kind == 'ping'"
+        [columns]
+        id = "event.id"
+        all = "message.attributes"
+        """
+    )
+    fields = [{"name": "id", "type": "STRING"}, {"name": "all", "type": "JSON"}]
+    (tmp_path / "t.json").write_text(json.dumps(fields))
+    config = pipeline_file.read(tmp_path / "p.toml", tmp_path / "t.json")
+    assert config.content_paths == (("message", "attributes"), ("message", "attributes", "kind"))
+
+
+NESTED = {"each": sources("event.shops")[0], "each_inside": sources("item.shelves", "item.goods")}
+SHOPS = [
+    {"name": "a", "shelves": [{"n": 1, "goods": ["x", "y"]}, {"n": 2}, {"n": 3, "goods": []}]},
+    {"name": "b"},
+    {"name": "c", "shelves": [{"n": 4, "goods": ["z"]}]},
+]
+
+
+def test_items_inside_of_items_are_rows_that_know_what_is_around_them() -> None:
+    rows = planned(configured("event.id", **NESTED), id="e", shops=SHOPS)
+    assert [(row.row_id, row.scope.roots["item"]) for row in rows] == [
+        ("e|0", "x"),
+        ("e|1", "y"),
+        ("e|2", "z"),
+    ]
+    names, shelves = sources("parents[0].name", "parents[1].n")
+    assert [(names.evaluate(row.scope), shelves.evaluate(row.scope)) for row in rows] == [
+        ("a", 1), ("a", 1), ("c", 4),
+    ]  # fmt: skip
+
+
+def test_what_is_around_an_item_may_name_its_row() -> None:
+    config = configured("parents[0].name", "item", **NESTED)
+    assert [row.row_id for row in planned(config, shops=SHOPS)] == ["a|x", "a|y", "c|z"]
+
+
+@pytest.mark.parametrize(
+    ("shops", "says"),
+    [
+        ([{"shelves": "text"}], "[event] each must find an array, and item.shelves is none"),
+        ([{"shelves": [{"goods": 7}]}], "[event] each must find an array, and item.goods is none"),
+        ([{"shelves": [{"goods": [0] * 6_000}] * 2}], "more than 10000 items"),
+    ],
+)
+def test_every_array_on_the_way_is_checked_and_the_rows_are_counted(shops: object, says: str) -> None:
+    assert says in refused(configured("event.user", **NESTED), shops=shops)
 
 
 def test_an_event_is_read_once_to_tell_its_items_apart(monkeypatch: pytest.MonkeyPatch) -> None:

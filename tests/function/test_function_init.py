@@ -57,6 +57,7 @@ def columns(*events: dict[str, Any]) -> dict[str, tuple[str, str]]:
         ([{}], ("JSON", "event.x")),
         (['{"a": 1}', "[]"], ("JSON", "from_json(event.x)")),
         (['{"a": 1}', "{"], ("STRING", "event.x")),
+        (["2026-03-01T12:00:00.000+0000"], ("TIMESTAMP", "event.x")),
         ([1_700_000_000], ("INTEGER", "event.x")),
     ],
     ids=str,
@@ -72,6 +73,9 @@ def test_a_field_becomes_a_column_that_takes_all_of_its_values(
     [
         ({"created_at": 1_700_000_000}, {"created_at": ("TIMESTAMP", "event.created_ats")}),
         ({"time": 1_700_000_000_123}, {"time": ("TIMESTAMP", "event.timems")}),
+        ({"timeUnixNano": "1700000000123456789"}, {"time_unix_nano": ("TIMESTAMP", "event.timeUnixNanons")}),
+        ({"date": "1700000000123"}, {"date": ("TIMESTAMP", "event.datems")}),
+        ({"date": "20260301"}, {"date": ("STRING", "event.date")}),
         ({"event_timestamp": 1_700_000_000_123_456}, {"event_timestamp": ("TIMESTAMP", "event.event_timestampus")}),
         ({"orderTotal": 1}, {"order_total": ("INTEGER", "event.orderTotal")}),
         ({"order": {"total": 1, "items": {"n": 1}}},
@@ -191,7 +195,7 @@ def test_whatever_the_events_check_accepts_the_proposal_for_them(
     report = inspection.check(
         folder / "proposed.toml",
         folder / "proposed.json",
-        b"[" + b",".join(encoded) + b"]",
+        b"\n".join(encoded),
         b'{"user_id": "u"}',
     )
     assert report.problems == ()
@@ -226,3 +230,30 @@ def test_the_command_writes_two_files_that_check_accepts_and_overwrites_none(
     assert "is there already" in capsys.readouterr().err
     assert command("--from-event", str(tmp_path / "none"), "--to", str(tmp_path / "other")) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+def test_samples_that_came_as_one_array_may_be_one_message(tmp_path: Path) -> None:
+    array = b'[{"id": "a"}, {"id": "b"}]'
+    advice = '# format = "json-array"\n'
+    proposed = propose([b'{"id": "a"}', b'{"id": "b"}'], from_array=True).pipeline
+    assert advice in proposed
+    assert advice not in propose([b'{"id": "a"}']).pipeline
+    (tmp_path / "pipeline.toml").write_text(proposed.replace(advice, advice.removeprefix("# ")))
+    (tmp_path / "table.json").write_text(propose([b'{"id": "a"}']).table)
+    report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "table.json", array)
+    assert (report.problems, report.events) == ((), 2)
+
+
+def test_arrays_of_objects_that_may_be_rows_are_pointed_out(tmp_path: Path) -> None:
+    event = {"Records": [{"n": 1}, {"n": 2}], "tags": ["a"], "none": [], "detail": {"x-lines": [{"n": 1}]}}
+    proposal = propose([json.dumps(event).encode()])
+    lines = [line for line in proposal.pipeline.splitlines() if line.startswith("# each")]
+    assert lines == ['# each = "event.Records"', '# each = "event.detail.x-lines"']
+    taken = proposal.pipeline.replace(lines[0], lines[0].removeprefix("# ")) + 'id = "row.id"\n'
+    (tmp_path / "pipeline.toml").write_text(taken)
+    table = [*json.loads(proposal.table), {"name": "id", "type": "STRING"}]
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "table.json", json.dumps(event).encode())
+    assert report.problems == ()
+    assert report.insert_id.startswith("1234567890|0|")
+    assert "# each" not in propose([b'{"tags": ["a"], "mixed": [{}, 1], "none": []}']).pipeline

@@ -50,6 +50,8 @@ def refused(data: bytes, shape: EventShape, **attributes: str) -> str:
         (zlib.compress(TEXT), ("zlib",)),
         (base64.b64encode(TEXT), ("base64",)),
         (base64.encodebytes(TEXT), ("base64",)),
+        (base64.b64encode(TEXT).rstrip(b"="), ("base64",)),
+        (base64.urlsafe_b64encode(gzip.compress(TEXT, mtime=0)).rstrip(b"="), ("base64", "gzip")),
         (base64.b64encode(gzip.compress(TEXT, mtime=0)), ("base64", "gzip")),
         (gzip.compress(base64.b64encode(TEXT), mtime=0), ("gzip", "base64")),
         (base64.b64encode(base64.b64encode(TEXT)), ("base64", "base64")),
@@ -80,7 +82,7 @@ def test_what_is_encoded_again_is_what_was_published(data: bytes, encodings: lis
         (zlib.compress(TEXT) + b"tail", ("zlib",)),
         (zlib.compress(TEXT)[:-2], ("zlib",)),
         (TEXT, ("base64",)),
-        (base64.b64encode(TEXT)[:-1], ("base64",)),
+        (base64.b64encode(TEXT)[:-4] + b"!", ("base64",)),
         (base64.b64encode(TEXT), ("base64", "gzip")),
         (b"\xff", ("utf-16",)),
     ],
@@ -180,6 +182,77 @@ def test_more_events_than_can_end_in_time_are_refused() -> None:
     assert "more than 10000 events" in refused(b"{}\n" * 10_001, LINES)
 
 
+# --- a JSON array of events in one message ---
+
+ARRAY = shaped(format=Format.JSON_ARRAY)
+
+
+def test_each_element_of_an_array_is_an_event_as_if_it_had_been_published_alone() -> None:
+    data = b' [{"id": "a", "user": "u"} ,\n{"id": "b", "user": "v"}]\n'
+    parts = event.split(replace(MESSAGE, data=data), ARRAY)
+    assert [part.message.message_id for part in parts] == ["m-1:0", "m-1:1"]
+    assert [part.message.data for part in parts] == [
+        b'{"id": "a", "user": "u"}',
+        b'{"id": "b", "user": "v"}',
+    ]
+    assert [event.decode(part, ARRAY).event_id for part in parts] == ["a", "b"]
+
+
+def test_an_element_that_comes_alone_from_its_dead_letter_is_the_same_event() -> None:
+    shape = shaped(
+        format=Format.JSON_ARRAY, encodings=("gzip",), id=(compile_expression("message.id", ROOTS),)
+    )
+    data = encoding.redo(b"[" + TEXT + b"," + TEXT + b"]", shape.encodings)
+    parts = event.split(replace(MESSAGE, data=data), shape)
+    (alone,) = event.split(replace(parts[1].published(), delivery_id="m-2"), shape)
+    found, again = (event.decode(part, shape) for part in (parts[1], alone))
+    assert (again.event_id, again.text) == (found.event_id, found.text) == ("m-1:1", TEXT.decode())
+
+
+def test_an_array_of_one_event_keeps_its_messages_name_and_its_bytes() -> None:
+    (part,) = event.split(replace(MESSAGE, data=b"[" + TEXT + b"]"), ARRAY)
+    assert part.published() == replace(MESSAGE, data=b"[" + TEXT + b"]")
+    assert event.decode(part, ARRAY).event_id == "e-1"
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (b"1", "not a JSON object but a number"),
+        (b"[{}]", "not a JSON object but an array"),
+        (b'{"id": "x", "id": "y"}', "names the same key twice"),
+        (b'{"id": "\\ud800"}', "half of a surrogate pair"),
+        (b'{"id": NaN}', "NaN or Infinity"),
+    ],
+)
+def test_a_bad_element_keeps_none_of_its_neighbours_from_its_row(bad: bytes, says: str) -> None:
+    data = b"[" + TEXT + b"," + bad + b"," + TEXT + b"]"
+    first, second, third = event.split(replace(MESSAGE, data=data), ARRAY)
+    assert event.decode(first, ARRAY).event_id == event.decode(third, ARRAY).event_id == "e-1"
+    assert second.message.data == bad
+    with pytest.raises(BadEventError, match=says):
+        event.decode(second, ARRAY)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"[]", "its array is empty"),
+        (b"[1", "json_invalid"),
+        (b"[1,]", "json_invalid"),
+        (b"[NaN,]", "NaN or Infinity"),
+        (b"[NaN 1]", "json_invalid"),
+        (b"[NaN] 1", "json_invalid"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested deeper"),
+        (b"[" + b",".join([b"{}"] * 10_001) + b"]", "more than 10000 events"),
+        (b'"text"', "not a JSON object but a text"),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_what_is_no_array_of_events_is_refused_as_a_whole(data: bytes, says: str) -> None:
+    assert says in refused(data, ARRAY)
+
+
 # --- CloudEvents inside the message ---
 
 INSIDE = shaped(
@@ -202,6 +275,17 @@ def test_a_cloudevent_is_read_in_both_modes(data: bytes, attributes: dict[str, s
     (found,) = decoded(data, INSIDE, **attributes)
     assert (found.document, found.text, found.event_id) == (EVENT, TEXT.decode(), "//s|1")
     assert found.scope.roots["cloudevent"] == CLOUD_EVENT
+
+
+def test_a_batch_of_cloudevents_is_as_many_events() -> None:
+    batch = [{**CLOUD_EVENT, "data": EVENT}, {**CLOUD_EVENT, "id": "2", "data": EVENT}]
+    found = decoded(json.dumps(batch).encode(), INSIDE)
+    assert [(one.event_id, one.document) for one in found] == [("//s|1", EVENT), ("//s|2", EVENT)]
+
+
+def test_an_array_as_the_data_of_one_cloudevent_is_no_batch() -> None:
+    attributes = {f"ce-{name}": value for name, value in CLOUD_EVENT.items()}
+    assert "not a JSON object but an array" in refused(b"[" + TEXT + b"]", INSIDE, **attributes)
 
 
 @pytest.mark.parametrize(

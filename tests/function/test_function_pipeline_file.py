@@ -215,8 +215,22 @@ def test_a_column_says_how_its_values_are_converted(read: Read) -> None:
     record = field("r", "RECORD", fields=[field("x")])
     columns = read(more=more, columns=[field("t", "TIMESTAMP"), field("n", "NUMERIC"), record]).columns[1:]
     assert [column.options for column in columns] == [
-        ColumnOptions(unit_digits=3), ColumnOptions(rounds=True), ColumnOptions(ignores_unknown_fields=True)
+        ColumnOptions(unit="ms"), ColumnOptions(rounds=True), ColumnOptions(ignores_unknown_fields=True)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("each", "says"),
+    [
+        ('["event.a", "event.b"]', "the same for each item of the array before it; write item.PATH"),
+        ('["event.a", 7]', "must be an expression"),
+    ],
+)
+def test_an_array_inside_of_items_is_found_in_the_item(problems: Problems, each: str, says: str) -> None:
+    assert any(
+        "event.each" in problem and says in problem
+        for problem in problems(("[event]", f"[event]\neach = {each}"))
+    )
 
 
 NOT_SECONDS = ["-1", "nan", "inf", "true", '"10"', "[]"]
@@ -301,6 +315,8 @@ def test_a_field_that_cannot_be_declared_so_is_named(
         (("[event]", '[event]\ndrop = "profile.plan"'), "event.drop", "is none of event, message"),
         (("[event]", '[event]\ndrop = "evnt.plan"'), "event.drop", "Did you mean event?"),
         (("[event]", '[event]\neach = "event.items["'), "event.each", "ends too early"),
+        (("[event]", "[event]\neach = []"), "event.each", "is an empty list"),
+        (("[event]", '[event]\neach = ["item.a"]'), "event.each", "item is none of event, message"),
         (("[event]", 'unmatched = "drop"\n[event]'), "unmatched", "there are none"),
         (('id = "event.id"\n[e', 'id = "event"\n[e'), "event.id", '"message.id"'),
         (('id = "event.id"\n[e', "[e"), "event.id", "is missing"),
@@ -399,10 +415,10 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         (field("c", "DATE"), '"event.user.x[0]"', "user is declared as string, and has nothing inside"),
         (field("c", mode="REQUIRED"), '"event.x || event.y"', "may give null: end it with || and a value"),
         (field("c", mode="REQUIRED"), '"date(event.x)"', "may give null"),
-        (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIMESTAMP"),
+        (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIME or TIMESTAMP"),
         (field("c"), '{ from = "event.x", round = true }', "is for BIGNUMERIC or NUMERIC"),
         (field("c"), '{ from = "event.x", unknown_fields = "ignore" }', "is for RECORD"),
-        (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of s, ms, us"),
+        (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of d, s, ms, us, ns"),
         (field("c"), '{ value = "a", from = "event.x" }', "from is not known here"),
         (field("c", "INTEGER"), '{ value = "a" }', "it must be a whole number"),
     ],

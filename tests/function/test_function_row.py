@@ -350,7 +350,7 @@ def test_4_mb_of_accented_characters_are_8_mb_and_fit() -> None:
 
 
 MS, ROUND, IGNORE = (
-    ColumnOptions(unit_digits=3),
+    ColumnOptions(unit="ms"),
     ColumnOptions(rounds=True),
     ColumnOptions(ignores_unknown_fields=True),
 )
@@ -362,9 +362,15 @@ MS, ROUND, IGNORE = (
         ("TIMESTAMP", 250000000000, MS, "1977-12-03T12:26:40Z"),
         ("TIMESTAMP", "250000000000", MS, "1977-12-03T12:26:40Z"),
         ("TIMESTAMP", "2026-03-01T12:00:00Z", MS, "2026-03-01T12:00:00Z"),
-        ("TIMESTAMP", 250000000000, ColumnOptions(unit_digits=0), "9892-03-08T12:26:40Z"),
+        ("TIMESTAMP", 250000000000, ColumnOptions(unit="s"), "9892-03-08T12:26:40Z"),
         ("TIMESTAMP", 10_000_000_000, ColumnOptions(), "2286-11-20T17:46:40Z"),
         ("TIMESTAMP", "2026-12-31T23:59:59.999999999Z", ColumnOptions(), "2026-12-31T23:59:59.999999Z"),
+        ("TIMESTAMP", "1355517523.000005", ColumnOptions(unit="s"), "2012-12-14T20:38:43.000005Z"),
+        ("TIMESTAMP", "1700000000123456789", ColumnOptions(unit="ns"), "2023-11-14T22:13:20.123456Z"),
+        ("DATE", 19_000, ColumnOptions(unit="d"), "2022-01-08"),
+        ("TIME", 43_200_500_000, ColumnOptions(unit="us"), "12:00:00.500000"),
+        ("TIME", "43200000", MS, "12:00:00"),
+        ("TIME", "12:00:00", MS, "12:00:00"),
         ("DATE", 250000000000, MS, "1977-12-03"),
         ("DATE", "2026-03-01T23:30:00-01:00", MS, "2026-03-02"),
         ("DATETIME", 250000000000, MS, "1977-12-03T12:26:40"),
@@ -390,6 +396,15 @@ def test_the_file_can_say_how_a_value_is_read(
         ("TIMESTAMP", 250000000000, 'looks like milliseconds since 1970: set unit = "ms"'),
         ("TIMESTAMP", -250000000000, 'set unit = "ms"'),
         ("TIMESTAMP", 1_700_000_000_000_000, 'looks like microseconds since 1970: set unit = "us"'),
+        ("TIMESTAMP", 1_700_000_000_000_000_000, 'looks like nanoseconds since 1970: set unit = "ns"'),
+        (
+            "TIMESTAMP",
+            "1355517523.000005",
+            'number in a text, and looks like seconds since 1970: set unit = "s"',
+        ),
+        ("TIMESTAMP", "1700000000123456789", 'looks like nanoseconds since 1970: set unit = "ns"'),
+        ("TIMESTAMP", "1e9999", "looks like nanoseconds"),
+        ("TIMESTAMP", "Sun, 01 Mar 2026 12:00:00 GMT", "parse_time() reads other forms"),
         ("NUMERIC", "1.1234567891", "set round = true to round it"),
         (
             "STRING",
@@ -405,13 +420,46 @@ def test_the_file_can_say_how_a_value_is_read(
         ("RECORD", {"b\n": 1, "a": 1}, 'has the field "a" and 1 more fields'),
         ("RECORD", {"x" * 300: 1}, f'has the field "{"x" * 80}", which'),
         ("DATE", "2026-03-01T00:00:00Z", "date() makes it of a time"),
-        ("DATE", 1_700_000_000, "and unit of a number"),
+        ("DATE", 1_700_000_000, "unit of a number"),
+        ("DATE", "20260301", "date(parse_time()) of other forms"),
+        ("TIME", 43_200, "with unit a number since midnight"),
         ("DATETIME", "2026-03-01T00:00:00Z", "with unit, other times are taken in UTC"),
     ],
 )
 def test_a_refusal_says_what_to_set(kind: str, found: object, advice: str) -> None:
     made = column("event.x", kind, fields=(TableField("kind", "STRING"),))
     assert advice in refused(lambda: build(made, event=document_with(found))).detail
+
+
+def test_a_number_beyond_its_units_years_says_which_unit_that_was() -> None:
+    made = column("event.x", "TIMESTAMP", options=ColumnOptions(unit="us"))
+    said = refused(lambda: build(made, event=document_with(1_700_000_000_000_000_000))).detail
+    assert "is none as microseconds since 1970" in said
+    made = column("event.x", "TIME", options=ColumnOptions(unit="s"))
+    assert "since midnight" in refused(lambda: build(made, event=document_with(86_400))).detail
+    made = column("event.x", "DATE", options=ColumnOptions(unit="d"))
+    said = refused(lambda: build(made, event=document_with(1_700_000_000))).detail
+    assert "is none as days since 1970" in said
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "written"),
+    [
+        ("999.99", ColumnOptions(), "999.99"),
+        (-999.99, ColumnOptions(), "-999.99"),
+        ("1.255", ROUND, "1.26"),
+        ("1.255", ColumnOptions(), "more than the 2 digits after the point"),
+        ("999.995", ROUND, "at most 3 digits before the point, as the column has"),
+        (1000, ColumnOptions(), "at most 3 digits before the point"),
+    ],
+)
+def test_a_number_has_the_digits_of_its_column(found: object, options: ColumnOptions, written: str) -> None:
+    made = Column("c", "NUMERIC", False, False, column("event.x").expression, None, (), options, 5, 2)
+    event = document_with(found)
+    if written[-1].isdigit():
+        assert build(made, event=event).columns == {"c": written}
+    else:
+        assert written in refused(lambda: build(made, event=event)).detail
 
 
 def test_a_list_with_null_says_how_to_drop_it() -> None:

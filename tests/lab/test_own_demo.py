@@ -150,6 +150,14 @@ def test_a_file_of_events_is_one_message_a_line_unless_it_is_a_document_an_array
     assert read_events(tmp_path / "events") == messages
 
 
+def test_an_array_is_one_message_where_the_pipeline_says_so(tmp_path: Path) -> None:
+    content = b'[{"id": "a"},\n{"id": "b"}]\n'
+    (tmp_path / "events").write_bytes(content)
+    assert read_events(tmp_path / "events", holds_arrays=True) == [content]
+    (tmp_path / "events").write_bytes(b"[1]\n[2]\n")
+    assert read_events(tmp_path / "events", holds_arrays=True) == [b"[1]", b"[2]"]
+
+
 @pytest.mark.parametrize("content", [b"", b" \n", b"[ ]"])
 def test_a_file_without_an_event_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "events").write_bytes(content)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enrichment.commands.inspection import Line, Report, SampleRow, check
+from enrichment.commands.inspection import Report, SampleRow, check
 from enrichment.commands.steps import shown
+from enrichment.commands.trial import Line
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 
 if TYPE_CHECKING:

@@ -1,9 +1,18 @@
 """Paths of expressions that sample documents do not have, and what they most likely should be."""
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 
 from enrichment.settings.model import Column
 from enrichment.settings.toml_section import suggestion
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def as_expression(path: Sequence[str]) -> str:
+    """Return keys as JMESPath writes them: a key with other characters stands in double quotes."""
+    return ".".join(key if _IDENTIFIER.fullmatch(key) else json.dumps(key) for key in path)
 
 
 def missing_paths(
@@ -44,13 +53,20 @@ def _of_step(
     whole, outer, rest = ".".join(path), ".".join(path[:length]), ".".join(path[length:])
     if not objects:
         if any(isinstance(value, list) for value in values):
+            if path[length].isdigit():
+                inside = "".join(f".{key}" for key in path[length + 1 :])
+                return f"{outer} is an array in the sample. Write {outer}[{path[length]}]{inside}."
             return f"{outer} is an array in the sample. Write {outer}[].{rest}, or {outer}[0].{rest} for the first."
         if any(isinstance(value, str) for value in values):
             return f"{outer} is a string in the sample. If it holds JSON, write from_json({outer}).{rest}"
         if all(value is None for value in values):
             return ""  # null: the sample does not say what else it may be
         return f"{outer} is no object in the sample, and has nothing inside."
-    names = list(dict.fromkeys(name for document in objects for name in document))
+    names = dict.fromkeys(name for document in objects for name in document)
+    for end in range(len(path), length + 1, -1):
+        if (key := ".".join(path[length:end])) in names:
+            meant = as_expression((*path[:length], key, *path[end:]))
+            return f"the sample has no {whole}. {json.dumps(key)} is one key with dots in it: write {meant}"
     meant = suggestion(path[length], names).removeprefix(" Did you mean ").removesuffix("?")
     advice = f" Did you mean {'.'.join((outer, meant, *path[length + 1 :]))}?" if meant else ""
     return f"the sample has no {whole}.{advice}"

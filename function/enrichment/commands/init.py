@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         content = (
             sys.stdin.buffer.read() if options.from_event == "-" else Path(options.from_event).read_bytes()
         )
-        proposal = propose(samples.split(content), options.lookup)
+        proposal = propose(samples.split(content), options.lookup, from_array=samples.is_array(content))
         options.to.mkdir(parents=True, exist_ok=True)
         for target, text in zip(targets, (proposal.pipeline, proposal.table), strict=True):
             target.write_text(text, encoding="utf-8")

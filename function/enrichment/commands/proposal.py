@@ -1,11 +1,12 @@
 """A first `pipeline.toml` and `table.json`, proposed from sample events."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from enrichment.commands.hints import as_expression
+from enrichment.commands.proposal_text import ProposedColumn, pipeline_text, table_text
 from enrichment.documents import strict_json
 from enrichment.documents.instant import DATE, civil, parse_timestamp
 from enrichment.event import diagnosis
@@ -19,47 +20,23 @@ _MAX_DEPTH = 2  # an object deeper than this becomes a JSON column
 _MAX_NAME = 300  # https://cloud.google.com/bigquery/docs/schemas#column_names
 _ID_NAMES = ("event_id", "eventId", "id", "uuid", "insert_id", "insertId", "message_id", "messageId")
 _TIME_NAME = re.compile(
-    r"(at|time|timestamp|ts|date|created|updated|time_?(ms|us|micros|millis))$", re.IGNORECASE
+    r"(at|time|timestamp|ts|date|created|updated|time_?(ms|us|ns|micros|millis|nanos)|timeUnixNano)$",
+    re.IGNORECASE,
 )
 _VERSION_NAME = re.compile(r"version|revision", re.IGNORECASE)  # some look like dates, and the next may not
 _MAX_CANDIDATES = 3
-_UNITS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16)}  # the years 2001 to 2286
+_UNITS = {"s": (10**9, 10**10), "ms": (10**12, 10**13), "us": (10**15, 10**16), "ns": (10**18, 10**19)}
+"""Numbers of the years 2001 to 2286. Texts of them have all of their digits."""
+_DIGITS = re.compile(r"[1-9]\d{9,18}", re.ASCII)
 _RESERVED = re.compile(
     r"(_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER|_CHANGE_)", re.IGNORECASE
 )
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class NoProposalError(ValueError):
     """Nothing can be proposed. The message says why, and quotes no value."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProposedColumn:
-    """One column.
-
-    Args:
-        name: Its name.
-        type: Its type.
-        source: What fills it.
-        mode: Its mode.
-        unit: What a number for a time counts, empty where it is none.
-        description: What it holds.
-    """
-
-    name: str
-    type: str
-    source: str
-    mode: str = "NULLABLE"
-    unit: str = ""
-    description: str = ""
-
-    def line(self) -> str:
-        """Return its line in `[columns]`."""
-        source = json.dumps(self.source, ensure_ascii=False).replace("\x7f", "\\u007f")
-        return f"{self.name} = " + (f'{{ from = {source}, unit = "{self.unit}" }}' if self.unit else source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +56,13 @@ class Proposal:
     event_id: str
 
 
-def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
+def propose(events: Sequence[bytes], lookup_path: str = "", *, from_array: bool = False) -> Proposal:
     """Propose a pipeline for events like these.
 
     Args:
         events: The samples, each a JSON object. The more there are, the better the types are known.
         lookup_path: The path of the service to look up, `/profile/{user_id}`; empty for no lookup.
+        from_array: Whether the samples were the elements of one JSON array, as messages of some publishers are.
 
     Raises:
         NoProposalError: A sample is no JSON object, or the path names no field that every sample has.
@@ -96,8 +74,17 @@ def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
     key, key_type = _key(lookup_path, documents)
     columns = _columns(documents, event_id, with_profile=bool(lookup_path))
     return Proposal(
-        _pipeline(columns, event_id, _id_candidates(documents), lookup_path, key, key_type),
-        _table(columns),
+        pipeline_text(
+            columns,
+            event_id,
+            _id_candidates(documents),
+            _arrays(documents),
+            lookup_path,
+            key,
+            key_type,
+            from_array=from_array,
+        ),
+        table_text(columns),
         columns,
         event_id,
     )
@@ -129,6 +116,16 @@ def _id_candidates(documents: Sequence[Mapping[str, object]]) -> list[str]:
     for path, values in _leaves(documents):
         named = [value for value in values if is_name(value, MAX_LENGTH) or type(value) is int]
         if path[-1].lstrip("$") in _ID_NAMES and len(set(named)) == len(documents):
+            found.append(_source(path))
+    return found[:_MAX_CANDIDATES]
+
+
+def _arrays(documents: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return sources of arrays of objects, whose items may be to make a row each."""
+    found = []
+    for path, values in _leaves(documents):
+        items = [item for value in values for item in (value if isinstance(value, list) else [None])]
+        if items and all(isinstance(item, dict) for item in items):
             found.append(_source(path))
     return found[:_MAX_CANDIDATES]
 
@@ -219,8 +216,7 @@ def _source(path: tuple[str, ...]) -> str:
     """Return the expression for a path into the event."""
     if all(map(_PLAIN_KEY.fullmatch, path)):
         return ".".join(("event", *path))
-    quoted = (key if _IDENTIFIER.fullmatch(key) else json.dumps(key) for key in path)
-    return ".".join(("event", *quoted))
+    return as_expression(("event", *path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +283,13 @@ def _type_of_text(text: str) -> str:
 def _unit(name: str, values: Sequence[object]) -> str:
     if not _TIME_NAME.search(name):
         return ""
+    numbers = [
+        int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value for value in values
+    ]
     for unit, (low, high) in _UNITS.items():
         if all(
-            isinstance(value, int | float) and not isinstance(value, bool) and low <= value < high
-            for value in values
+            isinstance(number, int | float) and not isinstance(number, bool) and low <= number < high
+            for number in numbers
         ):
             return unit
     return ""
@@ -317,67 +316,3 @@ def _name(path: tuple[str, ...], taken: set[str]) -> str:
         unique, number = f"{name}_{number}", number + 1
     taken.add(unique)
     return unique
-
-
-def _pipeline(
-    columns: Sequence[ProposedColumn],
-    event_id: str,
-    candidates: Sequence[str],
-    lookup_path: str,
-    key: str,
-    key_type: str,
-) -> str:
-    fields = {}
-    if event_id.startswith("event."):
-        name = event_id.removeprefix("event.")
-        fields[name] = f'{{ type = "string", max_length = {MAX_LENGTH} }}'
-    if key:
-        fields.setdefault(key, f'"{key_type}"')
-    named = (
-        "a field of the event"
-        if event_id.startswith("event.")
-        else "Pub/Sub's message id. Name a field, if the publisher gives each event an id of its own"
-    )
-    lines = [
-        "#:schema ./pipeline.schema.json",
-        "# Proposed by `python -m enrichment init --from-event`. Read it, correct it, and check it with",
-        "# `python -m enrichment check`.",
-        "",
-        "[event]",
-        f"# What names an event and its row: {named}.",
-        *(f"# It may be this one: {source}" for source in candidates if event_id == "message.id"),
-        f'id = "{event_id}"',
-        "",
-        "# What every event is checked for. Add what each event must have.",
-        "[event.fields]",
-        *(f"{_toml_key(name)} = {kind}" for name, kind in fields.items()),
-        "",
-    ]
-    if lookup_path:
-        lines += [
-            "[lookup]",
-            f"path = {json.dumps(lookup_path)}",
-            "# The field of a profile that repeats the key, and how the service says that it does not know one.",
-            f"echo = {json.dumps(key.rpartition('.')[2])}",
-            'miss_error = "profile_not_found"',
-            "",
-        ]
-    lines += ["[columns]", *(column.line() for column in columns), ""]
-    return "\n".join(lines)
-
-
-def _toml_key(name: str) -> str:
-    return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name)
-
-
-def _table(columns: Sequence[ProposedColumn]) -> str:
-    fields = [
-        {
-            "name": column.name,
-            "type": column.type,
-            "mode": column.mode,
-            "description": column.description[:1_024],
-        }
-        for column in columns
-    ]
-    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

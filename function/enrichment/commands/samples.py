@@ -17,16 +17,19 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 """The example of https://www.w3.org/TR/trace-context/."""
 
 
-def split(content: bytes) -> Sequence[bytes]:
-    """Return the events in a file.
+def split(content: bytes, *, holds_arrays: bool = False) -> Sequence[bytes]:
+    """Return the messages in a file.
 
     Args:
         content: One JSON document, a JSON array of events, or a JSON document on each line (NDJSON).
+        holds_arrays: Whether a JSON array is itself a message.
 
     Returns:
-        Each event's bytes as they came. What is none of these is one event, and for its reader to judge.
+        Each message's bytes as they came. What is none of these is one message, and for its reader to judge.
     """
-    if content.lstrip()[:1] == b"[":
+    if holds_arrays and _is_json(content):
+        return [content]
+    if is_array(content) and not holds_arrays:
         try:
             return [bytes(event) for event in msgspec.json.decode(content, type=list[msgspec.Raw])]
         except (msgspec.DecodeError, RecursionError):
@@ -35,6 +38,11 @@ def split(content: bytes) -> Sequence[bytes]:
     if len(lines) > 1 and _is_json(lines[0]):
         return lines
     return [content]
+
+
+def is_array(content: bytes) -> bool:
+    """Return whether a file begins as a JSON array."""
+    return content.lstrip()[:1] == b"["
 
 
 def made_up(shape: EventShape) -> tuple[bytes, EventShape]:
@@ -57,6 +65,10 @@ def made_up(shape: EventShape) -> tuple[bytes, EventShape]:
         for source in shape.id:
             if source.path[:1] == ("item",):
                 _put(item, source.path[1:], "sample id")
+        for inner in reversed(shape.each_inside):
+            around: dict[str, Any] = {}
+            _put(around, inner.path[1:], [item])
+            item = around
         _put(document, shape.each.path[1:], [item])
     if shape.format is Format.CLOUDEVENTS:
         envelope = {"specversion": "1.0", "id": "sample id", "source": "//sample", "type": "sample"}

@@ -5,12 +5,10 @@ from datetime import datetime
 
 import msgspec
 
-from enrichment.documents.instant import rfc3339
+from enrichment.documents.instant import UNIT_NAMES, rfc3339
 from enrichment.expressions import EvaluationError, Scope
 from enrichment.expressions.functions import kind_of
 from enrichment.settings.model import Column
-
-_UNIT_NAMES = {0: "seconds", 3: "milliseconds", 6: "microseconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,8 @@ def _conversion(column: Column, result: object) -> str:
     origin = "time" if isinstance(result, datetime) else kind_of(result)
     options = column.options
     extras = []
-    if options.unit_digits is not None:
-        extras.append(f"numbers are {_UNIT_NAMES[options.unit_digits]} since 1970")
+    if options.unit:
+        extras.append(f"numbers are {UNIT_NAMES[options.unit]} since 1970")
     if options.rounds:
         extras.append("rounded")
     if options.ignores_unknown_fields:

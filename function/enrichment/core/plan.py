@@ -1,10 +1,11 @@
 """What an event is to become: dropped, or one or more rows, each with its name and its table. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from enrichment.errors import failure
+from enrichment.errors import EnrichmentError, failure
 from enrichment.event import Event, identity
 from enrichment.event.conditions import holds
 from enrichment.expressions import EvaluationError, Expression, Scope
@@ -107,25 +108,44 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
     shape = config.event
     if event.is_dropped:
         return []
-    digest = identity.ContentDigest(event.document)
+    attributes = _attributes(event.scope, config.content_paths) if config.content_paths else None
+    digest = identity.ContentDigest(event.document, attributes)
     if shape.each is None:
         row = _row(event.scope, event.event_id, digest.hexdigest(), config)
         return [] if row is None else [row]
-    items = _items(shape.each, event.scope)
+    shared = event.scope.shared()
+    items = _items(shape, shared)
     (limit or RowLimit()).take(len(items))  # before any row is made, which takes memory
     rows = []
-    shared = event.scope.shared()
     for number, item in enumerate(items):
-        scope = shared.extended({"item": item, "index": number})
+        scope = shared.extended({**item, "index": number})
         if shape.id_is_of_items:
             row_id = identity.identify(shape.id, scope)
-            content = digest.with_item(item)
+            content = digest.with_item(item["item"])
         else:
             row_id, content = identity.suffixed(event.event_id, str(number)), digest.hexdigest()
         row = _row(scope, row_id, content, config)
         if row is not None:
             rows.append(row)
     return rows
+
+
+def _attributes(scope: Scope, paths: Sequence[tuple[str, ...]]) -> dict[str, object]:
+    """Return the attributes that belong to the content of an event, without those that are new at each publication."""
+    found: dict[str, object] = {}
+    for path in paths:
+        value = scope.roots.get(path[0])
+        for key in path[1:]:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping):
+            value = {name: inner for name, inner in value.items() if not _OF_TRACE.match(name)}
+        if value not in (None, {}):
+            found[".".join(path)] = value
+    return found
+
+
+# https://cloud.google.com/pubsub/docs/open-telemetry-tracing, https://www.w3.org/TR/trace-context/
+_OF_TRACE = re.compile(r"googclient_|traceparent$|tracestate$")
 
 
 def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> PlannedRow | None:
@@ -143,7 +163,29 @@ def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> Plan
     raise failure("event_unmatched", "none of the [[tables]] takes the event, and there are no [columns]")
 
 
-def _items(each: Expression, scope: Scope) -> Sequence[object]:
+def _items(shape: EventShape, shared: Scope) -> list[dict[str, object]]:
+    """Return what each row has of its own: its item and, where that stands inside of others, those around it."""
+    if shape.each is None:
+        return []
+    found: list[dict[str, object]] = [{"item": item} for item in _array(shape.each, shared)]
+    for each in shape.each_inside:
+        inside: list[dict[str, object]] = []
+        for outer in found:
+            parents = [*_parents(outer), outer["item"]]
+            items = _array(each, shared.extended({"parents": _parents(outer), **outer}))
+            inside += [{"item": item, "parents": parents} for item in items]
+            if len(inside) > MAX_ROWS:
+                raise _too_many()
+        found = inside
+    return found
+
+
+def _parents(item: dict[str, object]) -> list[object]:
+    parents = item.get("parents")
+    return parents if isinstance(parents, list) else []
+
+
+def _array(each: Expression, scope: Scope) -> Sequence[object]:
     try:
         found = each.evaluate(scope)
     except EvaluationError as error:
@@ -153,10 +195,14 @@ def _items(each: Expression, scope: Scope) -> Sequence[object]:
     if not isinstance(found, list):
         raise failure("event_invalid", f"[event] each must find an array, and {each.text} is none")
     if len(found) > MAX_ROWS:
-        raise failure(
-            "event_invalid", f"[event] each finds more than {MAX_ROWS} items: publish fewer in one event"
-        )
+        raise _too_many()
     return found
+
+
+def _too_many() -> EnrichmentError:
+    return failure(
+        "event_invalid", f"[event] each finds more than {MAX_ROWS} items: publish fewer in one event"
+    )
 
 
 def shape_needs_memory(shape: EventShape) -> bool:

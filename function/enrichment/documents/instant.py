@@ -6,8 +6,9 @@ into the next second, day or year.
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND_DIGITS = 6
 _ASCII_DIGITS = "0123456789"
 _MAX_MICROSECONDS = 10**18  # far beyond the year 9999, and small enough for timedelta
+_EXACT = Context(prec=1_000, rounding=ROUND_FLOOR)  # more digits than a text of a number may have
+
+UNITS: Mapping[str, Decimal] = {
+    "d": Decimal(86_400_000_000),
+    "s": Decimal(1_000_000),
+    "ms": Decimal(1_000),
+    "us": Decimal(1),
+    "ns": Decimal("0.001"),
+}
+"""What a number for a time may count since 1970, and how many microseconds one of them is."""
+
+UNIT_NAMES: Mapping[str, str] = {
+    "d": "days",
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+}
+"""The same for people."""
 
 
 def to_utc(instant: datetime) -> datetime:
@@ -95,25 +115,58 @@ def _civil(found: re.Match[str]) -> datetime:
     )
 
 
-def from_unix(number: float, digits: int) -> datetime:
+def from_unix(number: float | str, unit: str) -> datetime:
     """Return the instant that a number of units after 1970 names.
 
     Args:
-        number: The number. A fraction counts as it is written: 0.1 is a tenth.
-        digits: How many digits of it stand behind the second's point: 0 for seconds, 3 for milliseconds.
+        number: The number, or a text of it. A fraction counts as it is written: 0.1 is a tenth.
+        unit: A name of `UNITS`.
 
     Raises:
         ValueError: It is not finite, or lies outside the years 1 to 9999; quotes nothing.
     """
     if isinstance(number, float) and not math.isfinite(number):
         raise ValueError("the number is not finite")
-    exact = Decimal(repr(number)).scaleb(_MICROSECOND_DIGITS - digits)
+    exact = _EXACT.multiply(Decimal(number if isinstance(number, str) else repr(number)), UNITS[unit])
     if abs(exact) < _MAX_MICROSECONDS:
         try:
             return _EPOCH + timedelta(microseconds=math.floor(exact))
         except OverflowError:
             pass
     raise ValueError("the number names no time in the years 1 to 9999")
+
+
+def check_time_format(form: str) -> None:
+    """Check the form of a time, in the directives of `strptime`.
+
+    Raises:
+        ValueError: Python does not know it, or it needs names of time zones, which depend on the machine.
+    """
+    if "%Z" in form.replace("%%", ""):
+        raise ValueError("%Z depends on the machine: write %z for an offset, or the name itself, such as GMT")
+    probe = datetime(2026, 3, 1, tzinfo=UTC).strftime(form)
+    try:
+        datetime.strptime(probe, form)  # noqa: DTZ007 - it is tried, and not used
+    except (ValueError, IndexError, re.error):
+        raise ValueError("it is no form of a time, such as %d/%m/%Y %H:%M:%S") from None
+
+
+def parse_in_form(text: str, form: str) -> datetime:
+    """Read a time of a given form into UTC; without an offset it is UTC.
+
+    Args:
+        text: The time.
+        form: The directives of Python's `strptime`.
+
+    Raises:
+        ValueError: The text has another form; quotes nothing.
+        OverflowError: UTC falls outside the years 1 to 9999.
+    """
+    try:
+        found = datetime.strptime(text, form)  # noqa: DTZ007 - without an offset it is UTC, below
+    except (ValueError, IndexError, re.error):
+        raise ValueError("the text has another form") from None
+    return to_utc(found) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def rfc3339(instant: datetime) -> str:

@@ -12,6 +12,9 @@ MAX_DEPTH = 500
 MAX_VALUES = 2_000_000
 """Values in one text. Each takes up to a hundred bytes of memory, however short it is in the text."""
 
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+"""What is said of a text with more nesting."""
+
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _STRING = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL
@@ -85,6 +88,11 @@ def check_values(data: bytes) -> None:
         raise NotValidError(f"it holds more than {MAX_VALUES} values: publish less in one message")
 
 
+def without_strings(text: str) -> str:
+    """Return a JSON text with its strings taken out: what is left are numbers, words and marks."""
+    return _STRING.sub(b" ", text.encode()).decode()
+
+
 def _marks(data: bytes) -> int:
     return data.count(b",") + data.count(b"[") + data.count(b"{")
 
@@ -94,6 +102,8 @@ def _parse(data: bytes) -> object:
     try:
         document = msgspec.json.decode(data)
     except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise NotValidError("a number in it is beyond what a double holds: send it as a string") from None
         raise NotValidError(str(error)) from None
     except msgspec.DecodeError as error:
         raise NotJsonError(_problem(data, str(error))) from None

@@ -19,10 +19,23 @@ _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "it is compressed with zstd, which this function cannot undo: publish it with gzip",
     b"Obj\x01": "it is a file of Avro with its schema inside: publish each record by itself, as Pub/Sub's schemas ask",
     b"PK\x03\x04": "it is a zip file: publish it with gzip",
+    b"BZh": "it is compressed with bzip2, which this function cannot undo: publish it with gzip",
+    b"\xfd7zXZ": "it is compressed with xz, which this function cannot undo: publish it with gzip",
+    b"\x04\x22\x4d\x18": "it is compressed with lz4, which this function cannot undo: publish it with gzip",
+    b"\xff\x06\x00\x00sNaPpY": "it is compressed with Snappy, which this function cannot undo: publish it with gzip",
+    b"PAR1": "it is a file of Parquet: publish each record by itself, as a JSON object",
+    b"ORC": "it is a file of ORC: publish each record by itself, as a JSON object",
     b"\xff\xfe\x00\x00": "it is UTF-32: publish it in UTF-8",
     b"\x00\x00\xfe\xff": "it is UTF-32: publish it in UTF-8",
 }
 _JSON_STARTS = (b"{", b"[")
+_PART_OF_JSON = re.compile(rb"""[{}\[\],"]|(?:true|false|null|-?\d[\d.eE+-]*)(?:[\s,}\]]|$)""")
+_XML = re.compile(rb"<[A-Za-z?!/]")
+_UNQUOTED = re.compile(rb"[\[{\s]*(?:'|[A-Za-z_$][\w$]*\s*:)")
+_SEPARATORS = (b",", b";", b"\t", b"|")
+_TEXT_BYTES = bytes({*range(0x20, 0x100), *b"\t\n\r\f"})
+_RECORD_SEPARATOR = b"\x1e"  # https://datatracker.ietf.org/doc/html/rfc7464
+_DOES_NOT_READ = "which this function does not read: publish"
 _FORM = re.compile(rb"[^\s={}\[\]\"&]+=[^\s={}\[\]\"&]*(?:&[^\s={}\[\]\"&]+=[^\s={}\[\]\"&]*)*+")
 # https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format: a zero
 # byte and the schema's number of 4 bytes stand before the record.
@@ -49,6 +62,34 @@ def of_not_json(data: bytes, parser_says: str, *, is_line: bool = False) -> str:
     return said or (is_line and _part_of_a_document(data, parser_says)) or parser_says
 
 
+def of_no_object(document: object, *, may_be_array: bool) -> str:
+    """Say what JSON is that is no object.
+
+    Args:
+        document: What was read.
+        may_be_array: Whether another setting would make events of an array's elements.
+
+    Returns:
+        One sentence without its full stop, to follow "the message is not an event: ".
+    """
+    match document:
+        case list() if not may_be_array:
+            what = "an array"
+        case list():
+            what = f'an array: to make an event of each element, set format = "json-array" {_SETTING}'
+        case str() if document.lstrip().startswith(("{", "[")):
+            what = "a text that holds JSON: publish the object itself, which was written as JSON twice"
+        case str():
+            what = "a text"
+        case None:
+            what = "null"
+        case bool():
+            what = "a boolean"
+        case _:
+            what = "a number"
+    return f"it is not a JSON object but {what}"
+
+
 def _encoded(data: bytes) -> str:
     """Name the encoding that the data is in, and the setting that undoes it; empty if it is in none."""
     if data.startswith(_GZIP):
@@ -59,9 +100,10 @@ def _encoded(data: bytes) -> str:
         return f'it begins with a byte order mark: set encoding = ["utf-8-bom"] {_SETTING}'
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:2]:
         return _utf_16_or_confluent(data)
-    if _BASE64.fullmatch(data.rstrip().translate(None, b"\r\n")):
+    text = data.rstrip().translate(_URL_SAFE, b"\r\n")
+    if _BASE64.fullmatch(text):
         try:
-            inner = base64.b64decode(data)
+            inner = base64.b64decode(text + b"=" * (-len(text) % 4))
         except binascii.Error:
             return ""
         if inner.startswith(_GZIP):
@@ -69,6 +111,9 @@ def _encoded(data: bytes) -> str:
         if inner.lstrip().startswith(_JSON_STARTS):
             return f'it is JSON in base64: set encoding = ["base64"] {_SETTING}'
     return ""
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def _utf_16_or_confluent(data: bytes) -> str:
@@ -85,14 +130,31 @@ def _utf_16_or_confluent(data: bytes) -> str:
 
 
 def _several(data: bytes) -> str:
+    if data.startswith(_RECORD_SEPARATOR):
+        return (
+            "it is a sequence of JSON texts (RFC 7464): publish each by itself, or one a line with "
+            f'format = "ndjson" {_SETTING}'
+        )
     first, newline, rest = data.strip().partition(b"\n")
     if newline and rest and first.lstrip().startswith(_JSON_STARTS):
         try:
             json.loads(first)
             json.loads(rest.lstrip().partition(b"\n")[0])
         except (ValueError, RecursionError):
+            pass
+        else:
+            return f'it holds one JSON text a line: set format = "ndjson" {_SETTING}'
+    if data.lstrip().startswith(_JSON_STARTS):
+        try:
+            text = data.decode().lstrip()
+            _, end = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
             return ""
-        return f'it holds one JSON text a line: set format = "ndjson" {_SETTING}'
+        if text[end:].lstrip().startswith(("{", "[")):
+            return (
+                "it holds several JSON texts, one behind the other: publish each by itself, or one a line with "
+                f'format = "ndjson" {_SETTING}'
+            )
     return ""
 
 
@@ -109,14 +171,33 @@ def _part_of_a_document(data: bytes, parser_says: str) -> str:
 
 def _nearly_json(data: bytes) -> str:
     """Say what a lenient parser takes and JSON does not have."""
+    trimmed = data.strip()
+    is_like_json = _PART_OF_JSON.match(trimmed) is not None
+    if not is_like_json and data.translate(None, _TEXT_BYTES):
+        return (
+            f"it is binary, such as Protobuf or MessagePack, {_DOES_NOT_READ} JSON, or Avro with its schema"
+        )
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        return f"its text is not UTF-8 (byte {error.start})"
-    if data.lstrip().startswith(b"<"):
-        return "it is XML or HTML, which this function does not read: publish JSON"
-    if _FORM.fullmatch(data.strip()):
-        return "it is a form of HTML (name=value&...), which this function does not read: publish JSON"
+        if is_like_json:
+            return f"its text is not UTF-8 (byte {error.start}): publish it in UTF-8"
+        return (
+            f"it is binary, or a text that is not UTF-8 (byte {error.start}), {_DOES_NOT_READ} JSON in UTF-8"
+        )
+    if _XML.match(trimmed):
+        return f"it is XML or HTML, {_DOES_NOT_READ} JSON"
+    if _FORM.fullmatch(trimmed):
+        return f"it is a form of HTML (name=value&...), {_DOES_NOT_READ} JSON"
+    if not trimmed.startswith(_JSON_STARTS) and _is_csv(trimmed):
+        return f"it looks like CSV, {_DOES_NOT_READ} each line as a JSON object"
+    if not is_like_json:
+        return f"it is a text and no JSON, {_DOES_NOT_READ} a JSON object"
+    if trimmed.startswith(_JSON_STARTS) and _UNQUOTED.match(trimmed):
+        return (
+            "its keys or texts do not stand in double quotes, as in Python or JavaScript: publish what json.dumps() or "
+            "JSON.stringify() writes"
+        )
     try:
         json.loads(data, parse_constant=_refuse_constant)
     except _ConstantError:
@@ -124,6 +205,12 @@ def _nearly_json(data: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return ""
+
+
+def _is_csv(data: bytes) -> bool:
+    """Return whether the first two lines have as many separators as each other."""
+    first, second, *_ = (*data.split(b"\n", 2), b"", b"")
+    return any(first.count(mark) == second.count(mark) > 0 for mark in _SEPARATORS)
 
 
 class _ConstantError(Exception):

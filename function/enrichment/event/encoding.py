@@ -15,6 +15,7 @@ _GZIP_BITS = 16 + zlib.MAX_WBITS
 # Programs that append to a file may begin a member for each event; every member costs some microseconds.
 _MAX_GZIP_MEMBERS = 50_000
 _SLICE_BYTES = 16 * 1024
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def undo(data: bytes, encodings: Sequence[str], max_bytes: int) -> bytes:
@@ -95,7 +96,9 @@ def _from_zlib(data: bytes, max_bytes: int) -> bytes:
 
 
 def _from_base64(data: bytes, _: int) -> bytes:
-    return binascii.a2b_base64(data.translate(None, b"\r\n"), strict_mode=True)
+    # RFC 4648, sections 3.2 and 5: the padding may be left out, and two characters may be those of URLs.
+    text = data.translate(_URL_SAFE, b"\r\n")
+    return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
 
 
 def _from_utf_16(data: bytes, _: int) -> bytes:

@@ -1,7 +1,9 @@
-"""The formats of messages and events: encodings undone, lines split, and each event read into a document."""
+"""The formats of messages and events: encodings undone, lines and arrays split, each event read into a document."""
 
 import io
 import itertools
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,6 +19,7 @@ MAX_EVENTS = 10_000
 
 _ENVELOPE = ("id", "source", "specversion", "type")
 _ATTRIBUTE = "ce-"
+_JSON_SPACE = b" \t\r\n"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -72,29 +75,88 @@ def split(message: Message, shape: EventShape) -> list[Part]:
         from enrichment.event import encoding  # which few pipelines need
 
         data = encoding.undo(data, shape.encodings, shape.max_unpacked_bytes)
-    if shape.format is not Format.NDJSON:
+    if shape.format is Format.JSON or not _holds_several(message, data, shape):
         return [Part(message, data)]
     try:
-        strict_json.check_values(
-            data
-        )  # of all lines together: their documents are in memory at the same time
+        # Of all events together: their documents are in memory at the same time.
+        strict_json.check_values(data)
     except strict_json.NotValidError as error:
         raise invalid(str(error)) from None
+    found = _lines(data) if shape.format is Format.NDJSON else _elements(data)
+    if len(found) == 1:
+        return [Part(message, found[0])]
+    if len(found) > MAX_EVENTS:
+        raise failure(
+            "event_invalid", f"the message holds more than {MAX_EVENTS} events: publish fewer in one"
+        )
+    return [
+        Part(replace(message, message_id=f"{message.message_id}:{number}", data=one), one, shape.encodings)
+        for number, one in enumerate(found)
+    ]
+
+
+def _holds_several(message: Message, data: bytes, shape: EventShape) -> bool:
+    """Return whether the data may hold more than one event."""
+    match shape.format:
+        case Format.NDJSON:
+            return True
+        case Format.JSON_ARRAY:
+            return _is_array(data)
+        case Format.CLOUDEVENTS:
+            # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md#4-json-batch-format
+            return _is_array(data) and f"{_ATTRIBUTE}specversion" not in message.attributes
+        case _:
+            return False
+
+
+def _is_array(data: bytes) -> bool:
+    return data.lstrip(_JSON_SPACE)[:1] == b"["
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Return the lines that are not blank."""
     # No list of all lines first: millions of short ones take several times the data's own size.
     found = (line.removesuffix(b"\n") for line in io.BytesIO(data) if not line.isspace())
     lines = list(itertools.islice(found, MAX_EVENTS + 1))
     if not lines:
         raise _not_json(data, "it is empty")
-    if len(lines) == 1:
-        return [Part(message, lines[0])]
-    if len(lines) > MAX_EVENTS:
-        raise failure(
-            "event_invalid", f"the message holds more than {MAX_EVENTS} events: publish fewer in one"
-        )
-    return [
-        Part(replace(message, message_id=f"{message.message_id}:{number}", data=line), line, shape.encodings)
-        for number, line in enumerate(lines)
-    ]
+    return lines
+
+
+def _elements(data: bytes) -> list[bytes]:
+    """Return the texts of the values in a JSON array."""
+    try:
+        decoded = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except msgspec.DecodeError as error:
+        # One bad element is no reason to refuse its neighbours, where it is known where it ends.
+        if found := _elements_of_lenient_json(data):
+            return found
+        raise _not_json(data, str(error)) from None
+    except RecursionError:
+        raise invalid(strict_json.TOO_DEEP) from None
+    if not decoded:
+        raise invalid("its array is empty")
+    return [bytes(element) for element in itertools.islice(decoded, MAX_EVENTS + 1)]
+
+
+def _elements_of_lenient_json(data: bytes) -> list[bytes]:
+    """Return the elements of an array that holds NaN or half of a surrogate pair; empty where it is no array at all."""
+    decode = json.JSONDecoder().raw_decode
+    found: list[bytes] = []
+    try:
+        text = data.decode().strip()
+        at = 0  # where the bracket is, or the comma before the next element
+        while not found or text[at] == ",":
+            begin = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]  # it always matches
+            _, end = decode(text, begin)
+            found.append(text[begin:end].encode())
+            at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+    except (ValueError, IndexError, RecursionError):
+        return []
+    return found if text[at:] == "]" else []
+
+
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def read(part: Part, shape: EventShape) -> Document:
@@ -113,16 +175,21 @@ def read(part: Part, shape: EventShape) -> Document:
         case Format.CLOUDEVENTS:
             return _cloudevent(part)
         case _:
-            return _json(part.data, is_line=shape.format is Format.NDJSON)
+            return _json(part.data, shape.format)
 
 
-def _json(data: bytes, *, is_line: bool = False) -> Document:
+def _json(data: bytes, data_format: Format = Format.CLOUDEVENTS) -> Document:
     try:
-        return Document(strict_json.parse_object(data), data.decode())
+        document = strict_json.parse(data)
     except strict_json.NotJsonError as error:
-        raise _not_json(data, str(error), is_line=is_line) from None
+        raise _not_json(data, str(error), is_line=data_format is Format.NDJSON) from None
     except strict_json.NotValidError as error:
         raise invalid(str(error)) from None
+    if isinstance(document, dict):
+        return Document(document, data.decode())
+    from enrichment.event import diagnosis  # for bad events alone
+
+    raise invalid(diagnosis.of_no_object(document, may_be_array=data_format is Format.JSON))
 
 
 def _avro(part: Part, shape: EventShape) -> Document:

@@ -10,7 +10,7 @@ two rows, which `python -m enrichment sql identity_conflicts` shows.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -76,10 +76,13 @@ class ContentDigest:
 
     Args:
         document: What it is of.
+        attributes: What belongs to the content beside the event's data.
     """
 
-    def __init__(self, document: object) -> None:
+    def __init__(self, document: object, attributes: Mapping[str, object] | None = None) -> None:
         self._of_document = hashlib.blake2b(_CANONICAL.encode(document), digest_size=12)
+        if attributes:
+            self._of_document.update(_CANONICAL.encode(attributes))
 
     def hexdigest(self) -> str:
         """Return 24 hexadecimal digits."""

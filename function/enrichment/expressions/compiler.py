@@ -122,6 +122,8 @@ def check_root(name: str, roots: Collection[str]) -> None:
     advice = suggestion(name, roots)
     if name in _JSON_WORDS:  # JMESPath takes them for names of fields
         advice = f" To mean the constant, write `{name}` in back quotes."
+    elif name == "$":  # JSONPath
+        advice = f" A path begins with a name: {EVENT}.KEY."
     elif not advice and name.isidentifier():
         advice = f" To mean the event's field, write {EVENT}.{name}; to mean the text, write '{name}'."
     raise ExpressionError(f"{shown(name)} is none of {', '.join(roots)}.{advice}")

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from enrichment.documents import strict_json
-from enrichment.documents.instant import from_unix, parse_timestamp, rfc3339
+from enrichment.documents.instant import from_unix, parse_in_form, parse_timestamp, rfc3339
 from enrichment.expressions.errors import EvaluationError
 from enrichment.expressions.pseudonyms import pseudonym
 
@@ -88,12 +88,21 @@ def _from_json(text: str) -> object:
         raise EvaluationError(f"calls from_json() with a text that is not JSON: {error}") from None
 
 
-def _from_unix(digits: int) -> Callable[[int | float], str]:
-    return lambda number: rfc3339(from_unix(number, digits))
+def _from_unix(unit: str) -> Callable[[int | float], str]:
+    return lambda number: rfc3339(from_unix(number, unit))
 
 
 def _date(text: str) -> str:
     return parse_timestamp(text).date().isoformat()
+
+
+_MAX_TIME_LENGTH = 200
+
+
+def _parse_time(text: str, form: str) -> str:
+    if len(text) > _MAX_TIME_LENGTH:
+        raise ValueError("the text is too long for a time")
+    return rfc3339(parse_in_form(text, form))
 
 
 _MAX_PARTS = 100_000  # an event of 10 MB could ask for a list of ten million
@@ -139,10 +148,19 @@ _NUMBER = (("number", "number"),)
 
 FUNCTIONS: Mapping[str, Function] = {
     "from_json": Function(_from_json, _TEXT, "", "the value that a JSON text holds"),
-    "from_unix_s": Function(_from_unix(0), _NUMBER, "string", "the time so many seconds after 1970, as text"),
-    "from_unix_ms": Function(_from_unix(3), _NUMBER, "string", "the same for milliseconds"),
-    "from_unix_us": Function(_from_unix(6), _NUMBER, "string", "the same for microseconds"),
+    "from_unix_s": Function(
+        _from_unix("s"), _NUMBER, "string", "the time so many seconds after 1970, as text"
+    ),
+    "from_unix_ms": Function(_from_unix("ms"), _NUMBER, "string", "the same for milliseconds"),
+    "from_unix_us": Function(_from_unix("us"), _NUMBER, "string", "the same for microseconds"),
+    "from_unix_ns": Function(_from_unix("ns"), _NUMBER, "string", "the same for nanoseconds"),
     "date": Function(_date, _TEXT, "string", "the date of a time in UTC, `2026-03-01`"),
+    "parse_time": Function(
+        _parse_time,
+        (*_TEXT, ("format", "string")),
+        "string",
+        "the time that a text holds in a form of Python's `strptime`, in UTC",
+    ),
     "lower": Function(str.lower, _TEXT, "string", "the text in lower case"),
     "split": Function(
         _split, (*_TEXT, ("separator", "string")), "array", "the parts of a text between separators"

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from enrichment.documents.instant import check_time_format
 from enrichment.expressions.compiler import check_path, check_root
 from enrichment.expressions.errors import ExpressionError
 from enrichment.expressions.functions import FUNCTIONS, kind_of
@@ -136,10 +137,50 @@ def _check_call(node: Tree, arities: Mapping[str, tuple[int, bool]]) -> None:
         least, more = arities[name]
     else:
         known = (*arities, *FUNCTIONS)
-        raise ExpressionError(f"there is no function {name}().{suggestion(name, known)}")
+        advice = _OTHER_NAMES.get(name.lower(), "")
+        raise ExpressionError(
+            f"there is no function {name}()." + (f" Write {advice}." if advice else suggestion(name, known))
+        )
+    if name == "parse_time" and given == least and node["children"][1]["type"] == "literal":
+        try:
+            check_time_format(str(node["children"][1]["value"]))
+        except ValueError as error:
+            raise ExpressionError(f"the form of a time in it is wrong: {error}") from None
     if given < least or (given > least and not more):
         wanted = f"{least} argument{'' if least == 1 else 's'}{' or more' if more else ''}"
         raise ExpressionError(f"{name}() takes {wanted}, and has {given}")
+
+
+_OTHER_NAMES = {
+    "coalesce": "A || B, or not_null(A, B)",
+    "ifnull": "A || B, or not_null(A, B)",
+    "if": "CONDITION && VALUE || OTHER",
+    "concat": "join('', [A, B])",
+    "format": "join('', [A, B])",
+    "len": "length(A)",
+    "size": "length(A)",
+    "count": "length(A)",
+    "substr": "truncate(A, N), which gives the first N characters",
+    "substring": "truncate(A, N), which gives the first N characters",
+    "left": "truncate(A, N)",
+    "parse_json": "from_json(A)",
+    "json_parse": "from_json(A)",
+    "to_json": "to_string(A)",
+    "to_json_string": "to_string(A)",
+    "json_stringify": "to_string(A)",
+    "string": "to_string(A)",
+    "int": "to_number(A)",
+    "float": "to_number(A)",
+    "number": "to_number(A)",
+    "now": "now, without parentheses",
+    "current_timestamp": "now, without parentheses",
+    "parse_timestamp": "parse_time(TEXT, FORMAT)",
+    "strptime": "parse_time(TEXT, FORMAT)",
+    "timestamp": "from_unix_s(NUMBER), or parse_time(TEXT, FORMAT)",
+    "md5": "sha256(A)",
+    "hash": "sha256(A)",
+}
+"""Names that other languages have for what is here, and how it is written."""
 
 
 def _check_literal(value: object) -> None:

@@ -159,6 +159,16 @@ def _evaluator(tree: lint.Tree) -> Callable[[Scope], object]:
     return evaluate
 
 
+_OTHER_LANGUAGES = (
+    (re.compile(r"or\b|\?\?"), "for the first of two that has a value, write ||"),
+    (re.compile(r"and\b"), "for both of two conditions, write &&"),
+    (re.compile(r"\?\."), "a path through what is missing gives null, so write a plain dot"),
+    (re.compile(r"\?"), "write CONDITION && VALUE || OTHER"),
+    (re.compile(r"\+"), "there is no +; join('', [A, B]) puts texts together, and sum([A, B]) adds numbers"),
+    (re.compile(r"'[^']*'\]"), 'a key stands behind a dot, and in double quotes: event."a b"'),
+)
+
+
 def _grammar_problem(text: str, error: ParseError) -> str:
     """One sentence about a text that is no expression."""
     position = error.lex_position if isinstance(error.lex_position, int) else len(text)
@@ -177,6 +187,9 @@ def _grammar_problem(text: str, error: ParseError) -> str:
             return f"it cannot be read {at}: to compare, write =="
         if character in "\"'`":
             return f"it cannot be read {at}: the quotation mark is not closed, or what is between is no JSON"
+    for begins, advice in _OTHER_LANGUAGES:
+        if begins.match(text, position):
+            return f"it cannot be read {at}: {advice}"
     if number := _NUMBER.match(text, position):
         return f"it cannot be read {at}: a number stands in back quotes, `{number[0]}`"
     return f"it cannot be read {at}, before {shown(text[position:])}"

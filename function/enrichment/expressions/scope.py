@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from enrichment.documents.instant import rfc3339
+
+if TYPE_CHECKING:
+    from enrichment.documents.long_numbers import LongNumbers
 
 EVENT: Final = "event"
 MESSAGE: Final = "message"
@@ -30,7 +33,7 @@ class Scope:
         memo: What expressions of the event alone gave, by expression; None where nothing is remembered.
     """
 
-    __slots__ = ("_base", "_document", "_more", "declared", "memo", "roots", "texts")
+    __slots__ = ("_base", "_document", "_long_numbers", "_more", "declared", "memo", "roots", "texts")
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class Scope:
         self.texts: Mapping[str, str] = texts or {}
         self._document: dict[str, object] | None = None
         self._base: Scope | None = None
+        self._long_numbers: LongNumbers | None = None
         self._more: Mapping[str, object] = _NONE
         self.memo: dict[object, object] | None = None
 
@@ -57,6 +61,20 @@ class Scope:
         scope = Scope({**self.roots, **roots}, self.declared, {**self.texts, **(texts or {})})
         scope._base, scope._more, scope.memo = self, roots, self.memo
         return scope
+
+    @property
+    def long_numbers(self) -> "LongNumbers":
+        """The numbers of the texts that have more digits than a double. Found at the first use, once for all rows."""
+        if self._long_numbers is None:
+            from enrichment.documents import long_numbers  # which few columns need
+
+            base = self._base
+            added = [
+                text for name, text in self.texts.items() if not base or base.texts.get(name) is not text
+            ]
+            found = long_numbers.in_texts(added)
+            self._long_numbers = long_numbers.merged(base.long_numbers, found) if base else found
+        return self._long_numbers
 
     @property
     def document(self) -> Mapping[str, object]:

@@ -69,6 +69,18 @@ class Clients:
         return made
 
 
+def template_of(rules: LookupRules) -> tuple[str, tuple[str, ...]]:
+    """Return the path of a lookup as the SDK takes it, and the names of its placeholders in their order.
+
+    The SDK's placeholders are identifiers. Ours may be a path into the event, such as `{order.user}`.
+    """
+    names = tuple(f"key{number}" for number in range(len(rules.values)))
+    template = rules.path
+    for name, ours in zip(rules.values, names, strict=True):
+        template = template.replace(f"{{{name}}}", f"{{{ours}}}")
+    return template, names
+
+
 class MeshProfiles:
     """Asks the service of one lookup, and remembers nothing.
 
@@ -80,11 +92,7 @@ class MeshProfiles:
     def __init__(self, rules: LookupRules, clients: Clients | None = None) -> None:
         self._rules = rules
         self._clients = clients or Clients()
-        # The SDK's placeholders are identifiers. Ours may be a path into the event, such as `{order.user}`.
-        self._names = tuple(f"key{number}" for number in range(len(rules.values)))
-        self._template = rules.path
-        for name, ours in zip(rules.values, self._names, strict=True):
-            self._template = self._template.replace(f"{{{name}}}", f"{{{ours}}}")
+        self._template, self._names = template_of(rules)
         self._client: meshpass.AsyncClient | None = None
 
     async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import meshpass
 import msgspec
+from meshpass._call.path import fill_path
 
+from enrichment.errors import of_mesh_error
 from enrichment.expressions import Scope
+from enrichment.lookup.mesh import template_of
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupRequest, Requests, as_request, key_text, no_key
 from enrichment.lookup.response import read_response
@@ -40,6 +44,11 @@ def sample_profile(rules: LookupRules, scope: Scope, answer: bytes | None = None
         document = {rules.batch.key: key_text(key)}
         content = msgspec.json.encode(document) if answer is None else answer
         return read_response(200, content, request, LookupRules("", {}))
+    template, names = template_of(rules)
+    try:
+        fill_path(template, dict(zip(names, request.values, strict=True)))  # as the SDK will
+    except meshpass.MeshError as error:
+        raise of_mesh_error(error) from None
     return read_response(200, _echoing(rules, request) if answer is None else answer, request, rules)
 
 

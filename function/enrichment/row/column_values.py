@@ -11,8 +11,9 @@ INTEGER             whole numbers of 64 bits, also as text or with a zero fracti
                                                                                                 numbers are exact
                                                                                                 to 2^53 only
 FLOAT               numbers, also as text; the texts NaN, Infinity and -Infinity                number, or text
-NUMERIC             numbers of at most 29 digits before the point and 9 after, also as text;    text
-                    more digits after the point are rounded where `round = true`
+NUMERIC             numbers of at most 29 digits before the point and 9 after, or those of its   text
+                    `precision` and `scale`, also as text; more digits after the point are
+                    rounded where `round = true`
 BIGNUMERIC          the same from -2^255 to 2^255 - 1 units of 10^-38: 38 digits before the     text
                     point and some of 39
 BOOLEAN             true, false, also as text                                                   true, false
@@ -20,7 +21,7 @@ TIMESTAMP           declared timestamps; RFC 3339, or BigQuery's own form, UTC w
                     offset; numbers since 1970, seconds unless `unit` says otherwise
 DATE                `2026-03-01`; with a `unit`, what TIMESTAMP takes, in UTC                   text
 DATETIME            date and time without an offset; with a `unit`, as DATE                     text
-TIME                `12:00:00.5`                                                                text
+TIME                `12:00:00.5`; with a `unit`, a number since midnight                        text
 BYTES               base64                                                                      text
 GEOGRAPHY           text, WKT or GeoJSON, which BigQuery alone can judge; a GeoJSON object      text
 JSON                anything                                                                    JSON text
@@ -39,12 +40,21 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeAlias
 
 import msgspec
 
-from enrichment.documents.instant import DATE, DATETIME, TIME, civil, from_unix, parse_timestamp, rfc3339
+from enrichment.documents.instant import (
+    DATE,
+    DATETIME,
+    TIME,
+    UNIT_NAMES,
+    civil,
+    from_unix,
+    parse_timestamp,
+    rfc3339,
+)
 from enrichment.event.field_values import INT64_MAX, INT64_MIN
 from enrichment.settings.model import Column, ColumnOptions, FieldType, TableField
 
@@ -124,9 +134,28 @@ def _convert(column: Column | TableField, value: object, options: ColumnOptions)
     if column.type == "RECORD":
         return _record(column.fields, value, options)
     found = _CONVERSIONS[column.type](value, options)
+    if column.max_length and column.type in ("NUMERIC", "BIGNUMERIC"):
+        return _of_precision(column, found, options)
     if column.max_length:
         check_length(column, found)
     return found
+
+
+def _of_precision(column: Column | TableField, found: Json, options: ColumnOptions) -> Json:
+    """Return a number with the digits that its column has; refuse one that has more.
+
+    Source: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#parameterized_decimal_type
+
+    Raises:
+        ColumnValueError: It has more.
+    """
+    highest = 10**column.max_length - 1
+    return _decimal(
+        column.scale,
+        -highest,
+        highest,
+        f"{column.max_length - column.scale} digits before the point, as the column has",
+    )(found, options)
 
 
 def check_length(column: Column | TableField, value: Json) -> None:
@@ -202,6 +231,8 @@ def _string(value: object, _: ColumnOptions) -> Json:
             pass  # an int to Python, and refused by BigQuery
         case int() | float():
             return msgspec.json.encode(value).decode()
+        case decimal.Decimal():
+            return str(value)
     raise ColumnValueError(
         f"must be a string or a number, and is {_kind(value)}: to write it as JSON text, put to_string() around it"
     )
@@ -223,6 +254,8 @@ def _integer(value: object, _: ColumnOptions) -> Json:
         case int():
             number = value
         case float() if value.is_integer():
+            number = int(value)
+        case decimal.Decimal() if value == value.to_integral_value(context=_EXACT):
             number = int(value)
         case str() if _INTEGER.fullmatch(value):
             number = int(value)
@@ -249,6 +282,7 @@ def _float(value: object, _: ColumnOptions) -> Json:
     return number
 
 
+_OF_DIGITS = (str, int, float, decimal.Decimal)
 _EXACT = decimal.Context(prec=1_000, rounding=decimal.ROUND_HALF_UP)  # more digits than _FLOAT lets through
 _NUMERIC_LIMIT = 10**38  # of NUMERIC in units of its last digit: 29 digits before the point, 9 after
 _BIGNUMERIC_LIMIT = (
@@ -260,8 +294,8 @@ def _decimal(scale: int, lowest: int, highest: int, about: str) -> Callable[[obj
     """Return the conversion to a number that counts units of its last digit, from `lowest` to `highest` of them."""
 
     def convert(value: object, options: ColumnOptions) -> Json:
-        text = value if isinstance(value, str) else repr(value)
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or not _FLOAT.fullmatch(text):
+        text = str(value) if isinstance(value, str | decimal.Decimal) else repr(value)
+        if isinstance(value, bool) or not isinstance(value, _OF_DIGITS) or not _FLOAT.fullmatch(text):
             raise ColumnValueError("must be a number")
         units = decimal.Decimal(text).scaleb(scale, _EXACT)
         whole = units.to_integral_value(context=_EXACT)
@@ -284,29 +318,44 @@ def _boolean(value: object, _: ColumnOptions) -> Json:
     raise ColumnValueError("must be true or false")
 
 
-_MAX_SECONDS = 10_000_000_000  # in the year 2286; as milliseconds, in April 1970
-_MAX_MILLISECONDS = 10_000_000_000_000
+# In the year 2286 each; as the next smaller unit, in April 1970.
+_HIGHEST = {"s": 10**10, "ms": 10**13, "us": 10**16, "ns": 10**19}
 
 
 def _instant(value: object, options: ColumnOptions) -> datetime:
     """Return the instant that a value names; ValueError or OverflowError if it names none."""
-    unit = options.unit_digits
+    unit = options.unit
     match value:
         case datetime():
             return value
         case bool():
             raise ValueError
-        case str() if unit is not None and _FLOAT.fullmatch(value):
-            return from_unix(int(value) if _INTEGER.fullmatch(value) else float(value), unit)
+        case str() if _FLOAT.fullmatch(value):
+            if not unit:
+                raise ColumnValueError(f"is a number in a text, and {_advice(float(value))}")
+            return _counted(value, unit)
         case str():
             return parse_timestamp(value)
         case int() | float():
-            if unit is None and abs(value) > _MAX_SECONDS:
-                small = abs(value) <= _MAX_MILLISECONDS
-                unit_name, name = ("ms", "milliseconds") if small else ("us", "microseconds")
-                raise ColumnValueError(f'looks like {name} since 1970: set unit = "{unit_name}"')
-            return from_unix(value, unit or 0)
+            if not unit and abs(value) > _HIGHEST["s"]:
+                raise ColumnValueError(_advice(value))
+            return _counted(value, unit or "s")
     raise ValueError
+
+
+def _counted(number: float | str, unit: str) -> datetime:
+    try:
+        return from_unix(number, unit)
+    except ValueError:
+        raise ColumnValueError(
+            f"must be a time in the years 1 to 9999, and is none as {UNIT_NAMES[unit]} since 1970"
+        ) from None
+
+
+def _advice(number: float) -> str:
+    """Say what a number most likely counts."""
+    unit = next((unit for unit, highest in _HIGHEST.items() if abs(number) <= highest), "ns")
+    return f'looks like {UNIT_NAMES[unit]} since 1970: set unit = "{unit}"'
 
 
 def _timestamp(value: object, options: ColumnOptions) -> Json:
@@ -316,12 +365,28 @@ def _timestamp(value: object, options: ColumnOptions) -> Json:
         raise
     except (ValueError, OverflowError):
         raise ColumnValueError(
-            "must be a time in the years 1 to 9999, as text or as a number since 1970"
+            "must be a time in the years 1 to 9999, as text or as a number since 1970: parse_time() reads other forms"
         ) from None
 
 
+def _time(value: object, options: ColumnOptions) -> Json:
+    try:
+        if isinstance(value, str) and (found := civil(TIME, value)) is not None:
+            return found.time().isoformat()
+    except ValueError:
+        pass
+    if options.unit and isinstance(value, str | int | float) and _FLOAT.fullmatch(str(value)):
+        instant = _counted(value, options.unit)
+        if instant.date() == _FIRST_DAY:
+            return instant.time().isoformat()
+    raise ColumnValueError("must be a time of day, 12:00:00, or with unit a number since midnight")
+
+
+_FIRST_DAY = date(1970, 1, 1)
+
+
 def _of_calendar(
-    form: str, what: str, write: Callable[[datetime], str], of_instants: bool = True
+    form: str, what: str, write: Callable[[datetime], str]
 ) -> Callable[[object, ColumnOptions], Json]:
     """Return the conversion to civil time. Of an instant it is taken in UTC, where the file gives numbers a unit."""
 
@@ -329,8 +394,10 @@ def _of_calendar(
         try:
             if isinstance(value, str) and (found := civil(form, value)) is not None:
                 return write(found)
-            if of_instants and options.unit_digits is not None:
+            if options.unit:
                 return write(_instant(value, options).replace(tzinfo=None))
+        except ColumnValueError:
+            raise
         except (ValueError, OverflowError):
             pass
         raise ColumnValueError(f"must be {what}")
@@ -374,7 +441,7 @@ _CONVERSIONS: dict[str, Callable[[object, ColumnOptions], Json]] = {
     "TIMESTAMP": _timestamp,
     "DATE": _of_calendar(
         DATE,
-        "a date, 2026-03-01: date() makes it of a time, and unit of a number",
+        "a date, 2026-03-01: date() makes it of a time, unit of a number, and date(parse_time()) of other forms",
         lambda civil: civil.date().isoformat(),
     ),
     "DATETIME": _of_calendar(
@@ -382,9 +449,7 @@ _CONVERSIONS: dict[str, Callable[[object, ColumnOptions], Json]] = {
         "a date and time without an offset: with unit, other times are taken in UTC",
         datetime.isoformat,
     ),
-    "TIME": _of_calendar(
-        TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat(), of_instants=False
-    ),
+    "TIME": _time,
     "BYTES": _bytes,
     "GEOGRAPHY": _geography,
     "JSON": _json,

@@ -91,4 +91,23 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
     found = expression.evaluate(scope)
     if is_missing(column, found):
         return cast("Json | None", column.default)
+    if type(found) is not str and column.type in _WITH_DIGITS and not isinstance(found, int):
+        found = _with_all_digits(column, found, scope)
     return convert(column, found, column.options)
+
+
+_WITH_DIGITS = ("INTEGER", "NUMERIC", "BIGNUMERIC", "STRING", "RECORD")
+
+
+def _with_all_digits(column: Column, found: object, scope: Scope) -> object:
+    from enrichment.row import written_digits  # which few pipelines need
+
+    if not written_digits.may_be_lost(column, found):
+        return found
+    try:
+        return written_digits.restored(column, found, scope.long_numbers)
+    except written_digits.TwoNumbersError:
+        raise ColumnValueError(
+            "has more digits than a JSON number is read with, and another number differs in those alone: send it as a "
+            "string"
+        ) from None

@@ -51,6 +51,7 @@ def known(declared: Declared, lookups: Sequence[LookupRules]) -> dict[str, Root]
             else {}
         ),
         **({"item": Root(lambda _: None, lambda _: _NEED_NOT)} if "item" in declared.roots else {}),
+        **({"parents": Root(lambda _: None, lambda _: _NEED_NOT)} if "parents" in declared.roots else {}),
         **({"index": Root(lambda _: FieldType.INTEGER, lambda _: "")} if "index" in declared.roots else {}),
         "row": Root(lambda _: FieldType.STRING, lambda _: ""),
         "trace": Root(lambda _: FieldType.STRING, lambda _: ""),

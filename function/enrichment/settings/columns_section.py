@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from enrichment.documents.instant import UNITS
 from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.row import column_values
 from enrichment.settings import column_sources
@@ -11,12 +12,9 @@ from enrichment.settings.event_section import Declared, as_json
 from enrichment.settings.model import Column, ColumnOptions, TableField
 from enrichment.settings.toml_section import Section, shown, suggestion
 
-UNITS = {"s": 0, "ms": 3, "us": 6}
-"""What a number for a time may count, and how many of its digits stand behind the second."""
-
 UNKNOWN_FIELDS = ("refuse", "ignore")
 
-_TIMES = {"TIMESTAMP", "DATE", "DATETIME"}
+_TIMES = {"TIMESTAMP", "DATE", "DATETIME", "TIME"}
 _EXACT = {"NUMERIC", "BIGNUMERIC"}
 _ABOUT = 'an expression, such as "event.PATH", or { from = "EXPRESSION" }, or { value = CONSTANT }'
 
@@ -98,9 +96,8 @@ def _read_entry(section: Section, name: str, roots: Mapping[str, Root]) -> _Entr
     if "from" not in spec:
         inner.problem("from", f"is missing; it must be {_ABOUT}.")
         return None
-    unit = inner.choice("unit", UNITS, "") or ""
     options = ColumnOptions(
-        UNITS.get(unit),
+        inner.choice("unit", UNITS, "") or "",
         inner.flag("round", default=False),
         inner.choice("unknown_fields", UNKNOWN_FIELDS, UNKNOWN_FIELDS[0]) == "ignore",
     )
@@ -150,6 +147,7 @@ def _column(entry: _Entry, target: TableField) -> Column:
         target.fields,
         entry.options,
         target.max_length,
+        target.scale,
     )
 
 

@@ -15,6 +15,7 @@ from enrichment.row import MAX_ROW_BYTES
 from enrichment.settings.model import (
     MAX_UNPACKED_BYTES,
     MOST_UNPACKED_BYTES,
+    OF_ITEM,
     EventShape,
     Field,
     FieldType,
@@ -82,7 +83,7 @@ def read(section: Section, folder: Path) -> Declared:
                 listed.problem(name, f"stands in {outer}, which is declared as {fields[outer].type}.")
     data_format = Format(section.choice("format", Format, Format.JSON) or Format.JSON)
     roots = ("event", "message", *(("cloudevent",) if data_format is Format.CLOUDEVENTS else ()))
-    each = _expression(section, "each", section.values["each"], roots) if "each" in section.values else None
+    each = _each(section, roots)
     shape = EventShape(
         id=(),
         fields=tuple(fields.values()),
@@ -96,9 +97,10 @@ def read(section: Section, folder: Path) -> Declared:
             section.choice("on_conflict", OnConflict, OnConflict.DEAD_LETTER) or OnConflict.DEAD_LETTER
         ),
         drop=_expressions(section, "drop", roots) if "drop" in section.values else (),
-        each=each,
+        each=each[0] if each else None,
+        each_inside=each[1:],
     )
-    row_roots = (*roots, "item", "index") if each is not None else roots
+    row_roots = (*roots, *OF_ITEM[: 3 if each[1:] else 2]) if each else roots
     declared = Declared(shape, fields, broken, row_roots)
     before = section.mistakes
     shape = replace(shape, id=_id(section, declared))
@@ -163,6 +165,27 @@ def _expressions(section: Section, key: str, roots: tuple[str, ...]) -> tuple[Ex
         section.problem(key, "is an empty list; it must be an expression, or a list of them.")
     compiled = (_expression(section, key, text, roots) for text in texts)
     return tuple(one for one in compiled if one is not None)
+
+
+def _each(section: Section, roots: tuple[str, ...]) -> tuple[Expression, ...]:
+    """Return the array whose items make a row each, and the arrays inside of its items."""
+    if "each" not in section.values:
+        return ()
+    found = section.values["each"]
+    texts = found if isinstance(found, list) else [found]
+    if not texts:
+        section.problem("each", "is an empty list; it must be an expression, or a list of them.")
+    inner = (*roots, "item", "parents")
+    compiled = [
+        _expression(section, "each", text, inner if number else roots) for number, text in enumerate(texts)
+    ]
+    for source in compiled[1:]:
+        if source is not None and "item" not in source.roots:
+            section.problem(
+                "each",
+                f"has {shown(source.text)}, which is the same for each item of the array before it; write item.PATH.",
+            )
+    return tuple(source for source in compiled if source is not None)
 
 
 def _id(section: Section, declared: Declared) -> tuple[Expression, ...]:

@@ -57,6 +57,7 @@ class Format(enum.StrEnum):
 
     JSON = "json"
     NDJSON = "ndjson"
+    JSON_ARRAY = "json-array"
     AVRO = "avro"
     CLOUDEVENTS = "cloudevents"
 
@@ -92,6 +93,9 @@ class WriteStreamKind(enum.StrEnum):
     CDC = "cdc"
 
 
+OF_ITEM = ("item", "index", "parents")
+"""The roots that each row of `each` has of its own."""
+
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """Most bytes that an encoding may hold unless `pipeline.toml` says otherwise: more than a message of Pub/Sub has."""
 
@@ -113,6 +117,7 @@ class EventShape:
         on_conflict: What becomes of an event whose id belongs to one of different content.
         drop: The conditions under which an event is acknowledged and not written.
         each: The array whose items make a row each; None where an event makes one row.
+        each_inside: The arrays inside of its items, from the outside in; then the items of the last make a row each.
     """
 
     id: tuple[Expression, ...]
@@ -124,11 +129,12 @@ class EventShape:
     on_conflict: OnConflict = OnConflict.DEAD_LETTER
     drop: tuple[Expression, ...] = ()
     each: Expression | None = None
+    each_inside: tuple[Expression, ...] = ()
 
     @property
     def id_is_of_items(self) -> bool:
         """Whether the id is one of each row rather than one of the event."""
-        return any(not source.roots.isdisjoint(("item", "index")) for source in self.id)
+        return any(not source.roots.isdisjoint(OF_ITEM) for source in self.id)
 
     @property
     def row_id_source(self) -> str:
@@ -146,7 +152,9 @@ class TableField(msgspec.Struct, frozen=True):
         repeated: Whether it holds a list.
         required: Whether BigQuery refuses a row without it.
         fields: The fields of a `RECORD`.
-        max_length: Most characters of a `STRING(n)`, or bytes of a `BYTES(n)`; 0 for no limit.
+        max_length: Most characters of a `STRING(n)`, bytes of a `BYTES(n)`, or digits of a `NUMERIC(n, s)` or
+            `BIGNUMERIC(n, s)`; 0 for no limit but the type's.
+        scale: How many of those digits stand behind the point.
     """
 
     name: str
@@ -155,19 +163,20 @@ class TableField(msgspec.Struct, frozen=True):
     required: bool = False
     fields: tuple["TableField", ...] = ()
     max_length: int = 0
+    scale: int = 0
 
 
 class ColumnOptions(msgspec.Struct, frozen=True):
     """How a column's values are converted, where that is a choice. They hold for the fields of a record as well.
 
     Args:
-        unit_digits: What a number for a time counts: 0 seconds since 1970, 3 milliseconds, 6 microseconds. None where
-            the file does not say: seconds, and a number that must be something else is refused.
+        unit: What a number for a time counts since 1970, a name of `instant.UNITS`. Empty where the file does not say:
+            seconds, and a number that must be something else is refused.
         rounds: Whether a number with too many digits after the point is rounded, half away from zero.
         ignores_unknown_fields: Whether a record may come with fields that the table does not have.
     """
 
-    unit_digits: int | None = None
+    unit: str = ""
     rounds: bool = False
     ignores_unknown_fields: bool = False
 
@@ -185,6 +194,7 @@ class Column(msgspec.Struct, frozen=True):
         fields: The fields of a `RECORD`.
         options: How values are converted.
         max_length: As that of a `TableField`.
+        scale: As that of a `TableField`.
     """
 
     name: str
@@ -196,6 +206,7 @@ class Column(msgspec.Struct, frozen=True):
     fields: tuple[TableField, ...] = ()
     options: ColumnOptions = ColumnOptions()
     max_length: int = 0
+    scale: int = 0
 
     @property
     def source(self) -> str:
@@ -242,6 +253,7 @@ class PipelineConfig:
         batch: How much of it at once.
         tables: The tables that take some of the events; the first that fits takes a row, else `columns` does.
         unmatched: What becomes of an event that none of them takes, where there are no `columns`.
+        content_paths: What belongs to an event's content beside its data: the attributes that expressions read.
     """
 
     event: EventShape
@@ -250,6 +262,14 @@ class PipelineConfig:
     batch: BatchLimits = field(default_factory=BatchLimits)
     tables: tuple[Table, ...] = ()
     unmatched: Unmatched = Unmatched.DEAD_LETTER
+    content_paths: tuple[tuple[str, ...], ...] = ()
+
+    def read_attributes(self) -> tuple[tuple[str, ...], ...]:
+        """Return the paths of attributes, of the message and of the CloudEvent, that expressions read."""
+        found = {path for expression in _expressions(self) for path in expression.paths}
+        return tuple(
+            sorted(path for path in found if path[:2] == ("message", "attributes") or path[0] == "cloudevent")
+        )
 
     def calls(self, function: str) -> bool:
         """Return whether any expression of the file calls a function."""

@@ -92,6 +92,7 @@ def inspect(path: Path, table: Path) -> tuple[PipelineConfig | None, list[str]]:
     fields = tuple(field for field in declared.shape.fields if field.name not in declared.broken)
     shape = replace(declared.shape, fields=fields)
     config = PipelineConfig(shape, lookups, columns, batch, tables, unmatched)
+    config = replace(config, content_paths=config.read_attributes())
     return config if usable else None, problems
 
 

@@ -6,10 +6,11 @@ checked by reading the file. `python -m enrichment schema` prints it; `function/
 
 from typing import Any
 
+from enrichment.documents.instant import UNITS
 from enrichment.event.encoding import ENCODINGS
 from enrichment.event.identity import CONTENT
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings.columns_section import UNITS, UNKNOWN_FIELDS
+from enrichment.settings.columns_section import UNKNOWN_FIELDS
 from enrichment.settings.lookup_rules import BatchRules, CacheLimits, LookupRules, MissRule, OnMiss, OnNoKey
 from enrichment.settings.model import (
     MAX_UNPACKED_BYTES,
@@ -122,7 +123,7 @@ def _event() -> Schema:
             "format": {
                 "enum": [choice.value for choice in Format],
                 "default": Format.JSON.value,
-                "description": "how the data hold events",
+                "description": "how the data hold events: an object, one a line, an array of them, and others",
             },
             "schema": {
                 "type": "string",
@@ -137,7 +138,11 @@ def _event() -> Schema:
                 "anyOf": [EXPRESSION, {"type": "array", "items": EXPRESSION, "minItems": 1}],
                 "description": "the conditions under which an event is acknowledged and not written",
             },
-            "each": {**EXPRESSION, "description": "the array whose items make a row each"},
+            "each": {
+                "anyOf": [EXPRESSION, {"type": "array", "items": EXPRESSION, "minItems": 1}],
+                "description": "the array whose items make a row each; of several, each stands in the items of the one "
+                "before",
+            },
             "fields": {
                 "type": "object",
                 "description": "what every event is checked for; a dotted name stands in quotes",
@@ -265,7 +270,7 @@ def _columns() -> Schema:
             "default": {"description": "what the column holds where the source gives null"},
             "unit": {
                 "enum": [*UNITS],
-                "description": "what a number for a TIMESTAMP, DATE or DATETIME counts since 1970",
+                "description": "what a number for a time counts since 1970, or for a TIME since midnight",
             },
             "round": {
                 "type": "boolean",

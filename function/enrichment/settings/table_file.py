@@ -63,7 +63,9 @@ def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -
                 repeated=mode == "REPEATED",
                 required=mode == "REQUIRED",
                 fields=_fields(field.fields, f"{where}.", file, problems),
-                max_length=_length(field.max_length, where, file, problems),
+                max_length=_whole(field.max_length, "maxLength", where, file, problems)
+                or _whole(field.precision, "precision", where, file, problems),
+                scale=_whole(field.scale, "scale", where, file, problems),
             )
         )
     names = [field.name.casefold() for field in fields]
@@ -75,11 +77,11 @@ def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -
     return tuple(fields)
 
 
-def _length(found: int | str | None, where: str, file: str, problems: list[str]) -> int:
+def _whole(found: int | str | None, key: str, where: str, file: str, problems: list[str]) -> int:
     # BigQuery's API writes integers of 64 bits as text.
     if found is None or re.fullmatch(r"[0-9]{1,19}", str(found), re.ASCII):
         return int(found or 0)
-    problems.append(f"{file}: {where} has a maxLength that is no whole number.")
+    problems.append(f"{file}: {where} has a {key} that is no whole number.")
     return 0
 
 
@@ -88,6 +90,8 @@ class _Field(msgspec.Struct, rename="camel"):
     type: str
     mode: str | None = None
     max_length: int | str | None = None
+    precision: int | str | None = None
+    scale: int | str | None = None
     fields: list["_Field"] = []  # msgspec copies it for each
 
 

@@ -273,3 +273,35 @@ def test_a_partition_out_of_range_takes_no_streamed_row(
             "stream to partitions of date range within 1825 days in the past and 366 days in the future relative to "
             "the current date."
         )
+
+
+def test_types_with_parameters_take_no_more_than_those(client: Client) -> None:
+    fields = [
+        Field("s", "STRING", max_length=3),
+        Field("b", "BYTES", max_length=3),
+        Field("n", "NUMERIC", precision=5, scale=2),
+        Field("r", "RECORD", fields=[Field("s", "STRING", "REPEATED", max_length=3)]),
+    ]
+    client.create_table(client_library.Table("p.d.narrow", schema=fields))
+    assert client.get_table("p.d.narrow").schema == fields
+    good = {"s": "ééé", "b": "QUJD", "n": "999.99", "r": {"s": ["abc"]}}
+    assert client.insert_rows_json("p.d.narrow", [good, {"n": 1.005}]) == []
+    for bad, column in (
+        ({"s": "abcd"}, "s"),
+        ({"b": "QUJDRA=="}, "b"),
+        ({"n": "1000"}, "n"),
+        ({"r": {"s": ["abc", "abcd"]}}, "r.s[1]"),
+    ):
+        (error,) = client.insert_rows_json("p.d.narrow", [bad])
+        (why,) = error["errors"]
+        assert (why["reason"], why["location"]) == ("invalid", column)
+    found = client.query_and_wait("SELECT s, n FROM d.narrow ORDER BY n")
+    assert [(row["s"], str(row["n"])) for row in found] == [(None, "1.01"), ("ééé", "999.99")]
+
+
+@pytest.mark.parametrize("field", [Field("n", "INTEGER", max_length=3), Field("s", "STRING", precision=3)])
+def test_a_parameter_that_its_type_does_not_have_is_refused(
+    client: Client, field: client_library.SchemaField
+) -> None:
+    with pytest.raises(exceptions.BadRequest, match="Invalid"):
+        client.create_table(client_library.Table("p.d.narrow", schema=[field]))

@@ -28,11 +28,15 @@ _ORIGIN = Target("", {"schema": {"fields": []}}, {"event_id": "event.event_id", 
 """Columns by which rows of the shipped table name their origin."""
 
 
-def read_events(path: Path) -> list[bytes]:
+def read_events(path: Path, *, holds_arrays: bool = False) -> list[bytes]:
     """Read a file of events, exactly as they will be published: nothing is changed.
 
     They stand in a JSON array, or one a line. A file that is one JSON object over several lines, or that is no text
     (gzip, for instance), is one message.
+
+    Args:
+        path: The file.
+        holds_arrays: Whether a JSON array is itself a message.
 
     Raises:
         LabError: The file cannot be read or holds no event.
@@ -42,6 +46,8 @@ def read_events(path: Path) -> list[bytes]:
     except OSError as error:
         raise LabError(f"cannot read the events in {path}: {error.strerror}") from error
     events = _of_array(content)
+    if events is not None and holds_arrays:
+        return [content]
     lines = [line for line in content.split(b"\n") if line.strip()]
     if not lines or events == []:
         raise LabError(f"{path} holds no event: expected JSON objects in an array, or one a line")

@@ -80,6 +80,8 @@ def run_demo(
         if own is not None:
             with console.status("checking the pipeline, and making the mesh for its lookups"):
                 ready = prepare(project, own, Path(ends.enter_context(TemporaryDirectory(prefix="meshlab-"))))
+                if events_file and ready.own.pipeline.holds_arrays:
+                    events = read_events(events_file, holds_arrays=True)
         with console.status("starting the mesh, the fakes and the function"):
             lab = ends.enter_context(Lab(project, own=ready.own if ready else None, driver=Driver(driver)))
         console.print(terminal_tables.started(lab.parts, lab.ready_after_s))

@@ -26,6 +26,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _TIMES = ("TIMESTAMP", "DATETIME", "DATE")
 _NOT_SHOWN = re.compile(r"event|now|trace\..*|message\.(attributes|id|publish_time|ordering_key)")
 _MAX_SHOWN = 6
+_OF_MANY_EVENTS = ("ndjson", "json-array", "cloudevents")
 _NOT_FOUND = 404
 
 
@@ -120,6 +121,7 @@ class Pipeline:
         lookups: What is looked up.
         has_plain_events: Whether a message's data is one JSON object, encoded in no other way.
         makes_many_rows: Whether one message can make any number of rows.
+        holds_arrays: Whether a message's data is a JSON array of events.
     """
 
     file: Path
@@ -129,6 +131,7 @@ class Pipeline:
     lookups: tuple[Lookup, ...]
     has_plain_events: bool
     makes_many_rows: bool
+    holds_arrays: bool = False
 
     @classmethod
     def read(cls, file: Path, table_file: Path, table: str) -> Pipeline:
@@ -152,7 +155,8 @@ class Pipeline:
             id_sources=tuple(map(str, written)) if isinstance(written, list) else (str(written),),
             lookups=tuple(_lookups(document)),
             has_plain_events=not event.get("encoding") and event.get("format", "json") == "json",
-            makes_many_rows="each" in event or event.get("format") == "ndjson",
+            holds_arrays=event.get("format") == "json-array",
+            makes_many_rows="each" in event or event.get("format") in _OF_MANY_EVENTS,
         )
 
     def identity(self, message_id: str, data: bytes) -> str | None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshlab.cloud.bigquery.schema import Field
+
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _NUMERIC_LIMIT = decimal.Decimal(10) ** 29
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -57,6 +59,39 @@ def convert(kind: str, value: str | float | bool) -> Stored:
         BadValueError: The value does not fit the type.
     """
     return _CONVERSIONS[kind](value)
+
+
+def within_parameters(field: Field, value: Stored) -> Stored:
+    """Apply the parameters of a type, as in STRING(10) and NUMERIC(5, 2).
+
+    Args:
+        field: The column, or the field of a record.
+        value: The converted value.
+
+    Returns:
+        The value, rounded to the scale.
+
+    Raises:
+        BadValueError: It is beyond them. The service's own wording is not known.
+    """
+    if field.max_length and isinstance(value, str):
+        length = value.count("\\x") if field.type == "BYTES" else len(value)
+        if length > field.max_length:
+            raise BadValueError(
+                f"Field {field.name}: {field.type}({field.max_length}) has maximum length {field.max_length} but got "
+                f"a value with length {length}"
+            )
+    if field.precision:
+        with decimal.localcontext(prec=100):
+            unit = decimal.Decimal(1).scaleb(-field.scale)
+            rounded = decimal.Decimal(str(value)).quantize(unit, decimal.ROUND_HALF_UP)
+        if abs(rounded) >= decimal.Decimal(10) ** (field.precision - field.scale):
+            raise BadValueError(
+                f"Field {field.name}: NUMERIC({field.precision}, {field.scale}) has precision {field.precision} and "
+                f"scale {field.scale} but got a value that is not in range"
+            )
+        return f"{rounded:f}"
+    return value
 
 
 def _string(value: str | float | bool) -> str:

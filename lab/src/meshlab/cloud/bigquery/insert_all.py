@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cloud.bigquery.cell_values import BadValueError, Stored, convert
+from meshlab.cloud.bigquery.cell_values import BadValueError, Stored, convert, within_parameters
 from meshlab.cloud.bigquery.errors import ApiError, invalid, unsupported
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _single(field: Field, value: Any, path: str, ignore_unknown: bool) -> Stored
     if field.record is not None:
         return _record(value, field.record, f"{path}.", ignore_unknown)
     try:
-        return convert(field.type, value)
+        return within_parameters(field, convert(field.type, value))
     except BadValueError as error:
         raise _RowError(str(error), path) from error
 

@@ -59,7 +59,21 @@ _INTEGERS = {
     "UINTEGER",
     "UBIGINT",
 }
-_FIELD_KEYS = {"name", "type", "mode", "fields", "description", "policyTags", "defaultValueExpression"}
+_PARAMETERS = {
+    "maxLength": ("STRING", "BYTES"),
+    "precision": ("NUMERIC",),
+    "scale": ("NUMERIC",),
+}  # https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema
+_FIELD_KEYS = {
+    "name",
+    "type",
+    "mode",
+    "fields",
+    "description",
+    "policyTags",
+    "defaultValueExpression",
+    *_PARAMETERS,
+}
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 _NAME = re.compile(r"[^\W\d]\w{0,299}")
 
@@ -73,6 +87,9 @@ class Field:
     mode: str = "NULLABLE"
     record: Schema | None = None
     default: str = ""
+    max_length: int = 0
+    precision: int = 0
+    scale: int = 0
 
     @property
     def repeated(self) -> bool:
@@ -114,6 +131,13 @@ class Field:
         described: dict[str, Any] = {"name": self.name, "type": self.type, "mode": self.mode}
         if self.default:
             described["defaultValueExpression"] = self.default
+        for key, value in (
+            ("maxLength", self.max_length),
+            ("precision", self.precision),
+            ("scale", self.scale),
+        ):
+            if value:
+                described[key] = str(value)
         if self.record is not None:
             described["fields"] = self.record.to_json()["fields"]
         return described
@@ -195,7 +219,18 @@ def _parse_field(resource: Any, path: str) -> Field:  # noqa: ANN401 - any JSON 
         return Field(name, kind, mode, parse_schema(resource, f"{where}."), default)
     if kind not in DUCKDB_TYPES:
         raise unsupported(f"the type {kind or 'of no name'} (in field {where})")
-    return Field(name, kind, mode, default=default)
+    max_length, precision, scale = (_parameter(resource, key, kind, where) for key in _PARAMETERS)
+    return Field(name, kind, mode, None, default, max_length, precision, scale)
+
+
+def _parameter(resource: Mapping[str, Any], key: str, kind: str, where: str) -> int:
+    """Return a parameter of a type, such as the 10 of STRING(10); 0 for none."""
+    value = resource.get(key)
+    if value is None:
+        return 0
+    if kind not in _PARAMETERS[key] or not re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
+        raise invalid(f"Invalid {key} of the field {where}, of the type {kind}.", "schema")
+    return int(value)
 
 
 def _field_of(name: str, kind: Any) -> Field:  # noqa: ANN401 - DuckDB's types are not exported

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from meshlab.cloud.bigquery.cell_values import BadValueError
+from meshlab.cloud.bigquery.cell_values import BadValueError, within_parameters
 from meshlab.cloud.bigquery.change_capture import CHANGE_SEQUENCE_NUMBER, CHANGE_TYPE
 from meshlab.cloud.bigquery.write_api.errors import Code, StorageCode, WriteError, invalid
 from meshlab.cloud.bigquery.write_api.proto_values import TIMESTAMP_MESSAGE, WRAPPERS, conversion
@@ -171,7 +171,7 @@ class _Record:
             convert = None if column.record else conversion(field, column.type)
             if convert is None:
                 raise _mismatch(field, column, path, stream)
-            single = _checked(convert)
+            single = _checked(convert, column)
         if field.is_repeated != column.repeated:
             raise _mismatch(field, column, path, stream)
         if not column.repeated:
@@ -183,10 +183,10 @@ def _nested(record: _Record) -> Callable[[Any, str], Any]:
     return lambda value, path: record.read(value, f"{path}.")
 
 
-def _checked(convert: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
+def _checked(convert: Callable[[Any], Any], column: Field) -> Callable[[Any, str], Any]:
     def read(value: Any, path: str) -> Any:  # noqa: ANN401
         try:
-            return convert(value)
+            return within_parameters(column, convert(value))
         except BadValueError as error:
             raise RowError(f"{error} on field {path}.") from None
 
