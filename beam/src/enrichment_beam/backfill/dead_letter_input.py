@@ -20,9 +20,9 @@ from enrichment.redrive.dead_letters import DeadLetter, Selection, Verdict, orig
 from enrichment.redrive.errors import RedriveError
 from enrichment.redrive.pubsub import DeadLetterSource
 
-from enrichment_beam.engine import Lease
 from enrichment_beam.enrich import not_finished
 from enrichment_beam.messages import received
+from enrichment_beam.shared_engine import Lease
 
 if TYPE_CHECKING:
     from enrichment_beam.backfill.work import Job, ShardRun
