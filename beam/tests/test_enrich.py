@@ -234,7 +234,9 @@ def test_a_message_in_several_windows_is_enriched_once_and_its_result_is_once_in
             | beam.Create(range(35))
             | beam.Map(lambda n: TimestampedValue(pubsub(n), n))
             | beam.WindowInto(SlidingWindows(20, 10))
-            | EnrichAndWrite(settings, EngineOptions(in_flight=4))  # so that some end before the last one begins
+            | EnrichAndWrite(
+                settings, EngineOptions(in_flight=4)
+            )  # so that some end before the last one begins
         )
     assert table.event_ids() == [f"e-{n:05}" for n in range(35)]
 

@@ -275,6 +275,8 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._handler = self._make()
+        # What the handler has begun may load modules, which holds the loop for a tenth of a second.
+        await asyncio.sleep(0)
         self._ready.set()
         try:
             await self._stop.wait()
