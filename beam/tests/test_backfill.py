@@ -417,6 +417,12 @@ def test_rows_of_a_query_are_read_in_shards(backfill: Backfill, table: Table, cl
     assert sorted(str(row["message_id"]) for row in table.rows()) == sorted(f"m-{n}" for n in range(25))
 
 
+def test_a_dead_letter_subscription_that_does_not_exist_is_named_with_its_option(backfill: Backfill) -> None:
+    name = f"projects/{PROJECT}/subscriptions/nowhere"
+    report = backfill.run([(name, 0, 0.0)], [Shard(0, name, Kind.SUBSCRIPTION)], backfill.job())
+    assert report.total.failed == [f"{name} does not exist: create it, or correct --dead-letters."]
+
+
 def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(
     backfill: Backfill, table: Table, dead_letters: TakeDeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

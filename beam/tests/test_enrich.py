@@ -272,7 +272,7 @@ def test_the_counts_of_a_long_bundle_are_reported_before_its_end(monkeypatch: py
 
     monkeypatch.setattr("enrichment_beam.counts._counter", Counter)
     counts = Counts()
-    ended = Ended(None, Outcome(Disposition.WRITTEN), Tally(rows=2))
+    ended = Ended(None, MESSAGE, Outcome(Disposition.WRITTEN), Tally(rows=2))
     for _ in range(REPORT_AFTER + 1):
         counts.add(ended, collects_rows=False)
     assert reported == [("events/written", REPORT_AFTER), ("rows", 2 * REPORT_AFTER)]

@@ -76,13 +76,20 @@ class Ended:
 
     Args:
         ticket: What was given with it.
+        received: The message.
         outcome: The end; of several events the gravest.
         tally: What became of its events.
     """
 
     ticket: Any
+    received: Received
     outcome: Outcome
     tally: Tally
+
+    @property
+    def message_id(self) -> str:
+        """The message's id; empty where the record holds no message."""
+        return str(getattr(self.received.message, "message_id", ""))
 
 
 class Bundle:
@@ -318,7 +325,7 @@ class Engine:
             outcome = Outcome(
                 Disposition.FAULT, None, "unexpected_error", f"{type(error).__name__} in the engine"
             )
-        bundle.put(Ended(ticket, outcome, found))
+        bundle.put(Ended(ticket, received, outcome, found))
 
     async def _persist(self, received: Received, found: Tally) -> Outcome:
         """Take one message to its end, trying again what passes by itself."""

@@ -69,11 +69,6 @@ class EventEnded(NamedTuple):
     rows: int
 
 
-class _Ticket(NamedTuple):
-    received: Received
-    windowed: WindowedValue
-
-
 class EnrichDoFn(beam.DoFn):
     """Enriches the messages of its bundles in the event loop of the process.
 
@@ -123,8 +118,7 @@ class EnrichDoFn(beam.DoFn):
     ) -> Iterator[Any]:
         """Begin with one message, and give the results that are there."""
         bundle = self._of_bundle()
-        received = self._to_received(element)
-        bundle.add(_Ticket(received, windowed), received)
+        bundle.add(windowed, self._to_received(element))
         # Beam repeats the windows of a result once for each window of the current element (2.77).
         if len(windowed.windows) == 1:
             for ended in bundle.finished():
@@ -164,21 +158,20 @@ class EnrichDoFn(beam.DoFn):
                 self._bundle.abandon()
                 self._bundle = None
             raise not_finished(ended)
-        windowed = ended.ticket.windowed
+        windowed: WindowedValue = ended.ticket
         for tag, value in self._outputs(ended):
             yield pvalue.TaggedOutput(tag, windowed.with_value(value))
 
     def _outputs(self, ended: Ended) -> Iterator[tuple[str, object]]:
         """Give what comes of a message, each with its tag."""
-        ticket: _Ticket = ended.ticket
         if ended.outcome.disposition is Disposition.RETRY:
-            yield RETRY, ticket.windowed.value
+            yield RETRY, ended.ticket.value
             return
         if self._options.collects_rows:
             for row in ended.tally.collected:
                 yield ROWS, row
         else:
-            yield ENDED, event_ended(ended, ticket.received)
+            yield ENDED, event_ended(ended)
         for dead in ended.tally.dead_letters:
             yield DEAD_LETTERS, published(dead)
 
@@ -189,19 +182,18 @@ def not_finished(ended: Ended) -> EventsNotFinishedError:
     what = (
         "is a fault of the configuration"
         if outcome.disposition is Disposition.FAULT
-        else "did not pass in time"
+        else f"did not pass in time, tries: {ended.tally.tries}"
     )
     return EventsNotFinishedError(
-        f"An event was not finished, and the bundle is given back: {outcome.reason} at {outcome.stage or 'no stage'} "
-        f"{what} after {ended.tally.tries} tries. {outcome.detail}"
+        f"The message {ended.message_id!r} was not finished, and its bundle is given back. "
+        f"{outcome.reason} at {outcome.stage or 'no stage'} {what}: {outcome.detail.rstrip('.')}."
     )
 
 
-def event_ended(ended: Ended, received: Received) -> EventEnded:
+def event_ended(ended: Ended) -> EventEnded:
     """Return what is reported of a message at its end."""
-    message_id = getattr(received.message, "message_id", "")
     outcome = ended.outcome
-    return EventEnded(str(message_id), outcome.disposition.value, outcome.reason, ended.tally.rows)
+    return EventEnded(ended.message_id, outcome.disposition.value, outcome.reason, ended.tally.rows)
 
 
 def published(dead: DeadLetter) -> PubsubMessage:
