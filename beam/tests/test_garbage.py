@@ -79,7 +79,7 @@ def test_no_event_is_left_to_the_garbage_collector_however_it_ends(
     [(700, shared_engine.COLLECT_AFTER), (500_000, 500_000), (0, 0)],
     ids=["as Python has it", "less often already", "switched off"],
 )
-def test_a_worker_collects_less_often_unless_it_was_told_so(
+def test_a_worker_collects_less_often_unless_it_does_already(
     settings: WorkerSettings, before: int, after: int
 ) -> None:
     gc.set_threshold(before, 10, 10)

@@ -82,7 +82,7 @@ def lease(settings: WorkerSettings, options: EngineOptions) -> Lease:
 
 
 def _collect_less_often() -> None:
-    """Let the garbage collector run less often in this process, unless it is told so already.
+    """Let the garbage collector run less often in this process, unless it does already.
 
     An event has some 170 objects while it is under way, and reference counting frees them at its end
     (tests/test_garbage.py). With Python's own 700 objects the collector found next to nothing, and took a quarter of
