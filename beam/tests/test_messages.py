@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from enrichment.event.message import Message
 from enrichment_beam.messages import PubsubMessage, of_pubsub, received
-from proto.datetime_helpers import DatetimeWithNanoseconds
+from proto.datetime_helpers import DatetimeWithNanoseconds  # type: ignore[import-untyped]
 
 
 @pytest.mark.parametrize(
