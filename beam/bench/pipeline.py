@@ -14,8 +14,7 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import PANE_INFO_UNKNOWN
+from apache_beam.transforms.window import GlobalWindows
 from enrichment_beam.engine import Engine, EngineOptions
 from enrichment_beam.enrich import EnrichAndWrite, EnrichDoFn
 from enrichment_beam.messages import PubsubMessage
@@ -67,7 +66,7 @@ def by_bundles(
                     return
                 do_fn.start_bundle()
                 for one in bundle:
-                    list(do_fn.process(one, 0, GlobalWindow(), PANE_INFO_UNKNOWN))
+                    list(do_fn.process(one, GlobalWindows.windowed_value(one, 0)))
                 list(do_fn.finish_bundle())
         except BaseException as error:  # noqa: BLE001 - raised by the main thread
             errors.append(error)

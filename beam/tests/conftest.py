@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from enrichment_beam import engine
+from enrichment_beam import shared_engine
 from enrichment_beam.messages import PubsubMessage
 from enrichment_beam.settings import WorkerSettings
 from google.auth.credentials import AnonymousCredentials
@@ -234,7 +234,7 @@ def settings(env: dict[str, str]) -> Iterator[WorkerSettings]:
         for name in (*env, "K_REVISION", "K_SERVICE", "PIPELINE_FILE", "TABLE_FILE"):
             patch.setenv(name, env.get(name, ""))  # to be restored: the engine sets them for its process
         yield WorkerSettings.read(env)[0]
-        engine.close_all()
+        shared_engine.close_all()
 
 
 TakeDeadLetters = Callable[[], list[Any]]

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 from enrichment_beam import arguments
@@ -37,6 +38,8 @@ def test_every_option_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--files=x", "--dead-letters=projects/p/subscriptions/s"], "--files and --dead-letters are given"),
         ([], "none is given"),
+        (["--files=tests/no-such-file.jsonl"], "--files=tests/no-such-file.jsonl matches no file."),
+        (["--files=tests/"], "--files=tests/ is a folder: write --files='tests/*'"),
         (["--files=x.jsonl", "--write=load-files"], "--output"),
         (["--files=x.jsonl", "--publish-time=occurred_at"], "event.FIELD"),
         (["--files=x.jsonl", "--runner=DataflowRunner"], "SIGNING_KEY_FILE"),
@@ -52,6 +55,7 @@ def test_wrong_usage_is_named(
     given: list[str],
     said: str,
 ) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert main(["backfill", *given]) == 2
@@ -73,4 +77,6 @@ def test_settings_and_options_are_reported_together(
 def test_a_value_that_is_none_is_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = "stream" if "s" in given[2:4] or "reshuffle" in given else "backfill"
     assert main([command, given]) == 2
-    assert given.partition("=")[0] in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert given.partition("=")[0] in said
+    assert len(said.splitlines()) <= 3, "not a screen of options before what is wrong"

@@ -15,6 +15,7 @@ from enrichment.commands import sql
 from enrichment.core.received import Received
 from enrichment.errors import Disposition, Outcome
 from enrichment_beam import engine as engines
+from enrichment_beam import shared_engine
 from enrichment_beam.backfill import bigquery_input, inputs
 from enrichment_beam.backfill.inputs import files
 from enrichment_beam.backfill.journal import Journal, JournalError
@@ -119,7 +120,7 @@ def test_a_run_that_failed_goes_on_and_reads_no_finished_part_again(
     assert 0 < sum(state.done for state in states) < len(states)
     finished = {shard.begin for shard, state in zip(plan.shards, states, strict=True) if state.done}
     assert finished
-    engines.close_all()  # as another process would begin, without what this one remembers
+    shared_engine.close_all()  # as another process would begin, without what this one remembers
     gateway.reset()
     at = next(state.position for state in states if state.failed)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -141,7 +142,7 @@ def test_a_run_that_failed_goes_on_and_reads_no_finished_part_again(
 def test_a_finished_backfill_does_nothing_more(backfill: Backfill, gateway: Gateway, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.jsonl", *(event(n) for n in range(10)))
     assert backfill.files(path).is_complete
-    engines.close_all()
+    shared_engine.close_all()
     gateway.reset()
     again = backfill.files(path)
     assert (again.is_complete, again.total.written, gateway.seen) == (True, 10, [])
@@ -177,7 +178,7 @@ def test_rows_may_be_written_by_the_storage_write_api(
         backfill.settings = replace(backfill.settings, environment=environment)
         path = write_lines(tmp_path / "a.jsonl", *(event(n) for n in range(100)), b"{broken")
         report = backfill.files(path, "storage-write")
-        engines.close_all()
+        shared_engine.close_all()
     assert report.is_complete
     assert table.event_ids() == [f"e-{n:05}" for n in range(100)]
     assert len(dead_letters()) == 1
@@ -207,7 +208,7 @@ def test_a_dry_run_may_be_repeated_and_stands_in_no_way(
     assert json.loads((tmp_path / "copy.json").read_text())["total"]["rows"] == 5
     assert table.rows() == []
     assert main(given) == 0
-    engines.close_all()
+    shared_engine.close_all()
     assert len(table.rows()) == 5
 
 
@@ -231,7 +232,7 @@ def test_events_keep_the_time_of_the_first_run(
     path = write_lines(tmp_path / "a.jsonl", event(1), event(2, user_id="denied"))
     backfill.files(path)
     gateway.permits = True
-    engines.close_all()
+    shared_engine.close_all()
     assert backfill.files(path).is_complete
     one, two = sorted(table.rows(), key=lambda row: str(row["event_id"]))
     assert one["publish_time"] == two["publish_time"]
@@ -351,7 +352,7 @@ def test_a_report_that_cannot_be_written_ends_without_a_traceback(
     given = ["backfill", f"--files={path}", f"--journal={tmp_path}/j", "--runner=FnApiRunner", "--dry-run"]
     assert main([*given, "--report=/proc/none/report.json"]) == 1
     assert "--report=/proc/none/report.json cannot be written" in capsys.readouterr().err
-    engines.close_all()
+    shared_engine.close_all()
 
 
 def test_a_dry_run_counts_what_the_run_does(
@@ -362,7 +363,7 @@ def test_a_dry_run_counts_what_the_run_does(
     lines = [*(event(n) for n in range(20)), *broken, *bad, event(34, note="\x00")]
     path = write_lines(tmp_path / "a.jsonl", *lines)
     tried = backfill.files(path, options=EngineOptions(looks_only=True)).total
-    engines.close_all()
+    shared_engine.close_all()
     backfill.journal = tmp_path / "real"
     done = backfill.files(path).total
     for count in ("records", "rows", "written", "dead_lettered", "dropped", "unreadable"):
@@ -377,7 +378,7 @@ def test_the_view_over_live_rows_and_a_backfill_has_each_event_once(
                  "publishTime": PUBLISHED.isoformat(), "attributes": {"n": str(n)}} for n in range(30)}  # fmt: skip
     live = write_lines(tmp_path / "live.jsonl", *(json.dumps(lines[n]).encode() for n in range(20)))
     assert backfill.files(live, records=Records.MESSAGES).is_complete
-    engines.close_all()
+    shared_engine.close_all()
     old = write_lines(tmp_path / "old.jsonl", *(json.dumps(lines[n]).encode() for n in range(10, 30)))
     backfill.journal = tmp_path / "another"
     backfill.settings = replace(
@@ -386,7 +387,7 @@ def test_the_view_over_live_rows_and_a_backfill_has_each_event_once(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIGQUERY_WRITER", "storage-write")
         assert backfill.files(old, "storage-write", records=Records.MESSAGES).is_complete
-        engines.close_all()
+        shared_engine.close_all()
     assert len(table.rows()) == 40, "the table itself has those of both twice"
     view = f"{table.name}_view"
     cloud.bigquery.query_and_wait(sql.render("deduplicated_view", {"table": table.name, "view": view}))
@@ -414,6 +415,12 @@ def test_rows_of_a_query_are_read_in_shards(backfill: Backfill, table: Table, cl
     assert report.is_complete
     assert len(shards) == 3
     assert sorted(str(row["message_id"]) for row in table.rows()) == sorted(f"m-{n}" for n in range(25))
+
+
+def test_a_dead_letter_subscription_that_does_not_exist_is_named_with_its_option(backfill: Backfill) -> None:
+    name = f"projects/{PROJECT}/subscriptions/nowhere"
+    report = backfill.run([(name, 0, 0.0)], [Shard(0, name, Kind.SUBSCRIPTION)], backfill.job())
+    assert report.total.failed == [f"{name} does not exist: create it, or correct --dead-letters."]
 
 
 def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(

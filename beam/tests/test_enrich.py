@@ -15,9 +15,10 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms.window import FixedWindows, TimestampedValue
+from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows, TimestampedValue
 from conftest import PUBLISHED, Gateway, Table, TakeDeadLetters, event, pubsub
 from enrichment import assembly
 from enrichment.core.received import Received
@@ -26,7 +27,9 @@ from enrichment.errors import Disposition, Outcome, Stage
 from enrichment.event import message
 from enrichment.row import Row
 from enrichment_beam import engine as engines
-from enrichment_beam.engine import Bundle, Engine, EngineError, EngineOptions
+from enrichment_beam import shared_engine
+from enrichment_beam.counts import NAMESPACE, REPORT_AFTER, Counts
+from enrichment_beam.engine import Bundle, Ended, Engine, EngineError, EngineOptions
 from enrichment_beam.enrich import (
     DEAD_LETTERS,
     ENDED,
@@ -40,6 +43,7 @@ from enrichment_beam.enrich import (
 )
 from enrichment_beam.messages import PubsubMessage
 from enrichment_beam.settings import WorkerSettings
+from enrichment_beam.tally import Tally
 
 ONE = PipelineOptions(["--runner=FnApiRunner"])
 THREADS = PipelineOptions(
@@ -213,6 +217,67 @@ def test_results_keep_the_timestamp_and_the_window_of_their_own_message(settings
             | beam.WindowInto(FixedWindows(10))
             | EnrichAndWrite(settings)
         )
+
+
+def test_a_message_in_several_windows_is_enriched_once_and_its_result_is_once_in_each(
+    settings: WorkerSettings, table: Table
+) -> None:
+    def check(out: Any) -> None:
+        assert_that(
+            out[ENDED] | beam.ParDo(_Seen()),
+            equal_to([(f"m-{n}", n, n // 10 * 10 - late) for n in range(35) for late in (0, 10)]),
+        )
+
+    with beam.Pipeline(options=ONE) as pipeline:
+        check(
+            pipeline
+            | beam.Create(range(35))
+            | beam.Map(lambda n: TimestampedValue(pubsub(n), n))
+            | beam.WindowInto(SlidingWindows(20, 10))
+            | EnrichAndWrite(
+                settings, EngineOptions(in_flight=4)
+            )  # so that some end before the last one begins
+        )
+    assert table.event_ids() == [f"e-{n:05}" for n in range(35)]
+
+
+@pytest.mark.parametrize("transform", [Enrich, EnrichAndWrite])
+def test_messages_and_rows_are_counted_in_beams_metrics(
+    settings: WorkerSettings, table: Table, transform: type[beam.PTransform]
+) -> None:
+    good = [pubsub(n) for n in range(2 * REPORT_AFTER + 5)]
+    bad = [pubsub(1000, b"{broken"), pubsub(1001, event(1001, user_id="unknown"))]
+    pipeline = beam.Pipeline(options=ONE)
+    _ = pipeline | beam.Create(good + bad) | transform(settings)
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    assert {one.key.metric.name: one.committed for one in found} == {
+        "events/written": len(good),
+        "events/dead-lettered/json_invalid": 1,
+        "events/dead-lettered/profile_not_found": 1,
+        "rows": len(good),
+    }
+
+
+def test_the_counts_of_a_long_bundle_are_reported_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[tuple[str, int]] = []
+
+    class Counter:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def inc(self, amount: int) -> None:
+            reported.append((self.name, amount))
+
+    monkeypatch.setattr("enrichment_beam.counts._counter", Counter)
+    counts = Counts()
+    ended = Ended(None, MESSAGE, Outcome(Disposition.WRITTEN), Tally(rows=2))
+    for _ in range(REPORT_AFTER + 1):
+        counts.add(ended, collects_rows=False)
+    assert reported == [("events/written", REPORT_AFTER), ("rows", 2 * REPORT_AFTER)]
+    counts.report()
+    assert reported[2:] == [("events/written", 1), ("rows", 2)]
 
 
 def test_the_bound_in_flight_holds_across_the_bundles_of_a_process(
@@ -393,7 +458,7 @@ def test_an_engine_ends_after_its_last_user_and_not_before(
     settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "LINGER_S", 0.05)
-    first, second = (engines.lease(settings, EngineOptions()) for _ in range(2))
+    first, second = (shared_engine.lease(settings, EngineOptions()) for _ in range(2))
     engine = first._engine
     assert engine is not None
     assert engine is second._engine
@@ -403,16 +468,16 @@ def test_an_engine_ends_after_its_last_user_and_not_before(
     second.close()
     engine._thread.join(5)
     assert not engine.is_alive
-    assert engines.lease(settings, EngineOptions())._engine is not engine
+    assert shared_engine.lease(settings, EngineOptions())._engine is not engine
 
 
 def test_two_pipelines_with_other_settings_do_not_share_a_process(settings: WorkerSettings) -> None:
     from dataclasses import replace
 
-    lease = engines.lease(settings, EngineOptions())
+    lease = shared_engine.lease(settings, EngineOptions())
     other = replace(settings, environment={**settings.environment, "JWT_SCOPE": "other"})
     with pytest.raises(EngineError, match="other settings"):
-        engines.lease(other, EngineOptions())
+        shared_engine.lease(other, EngineOptions())
     lease.close()
 
 
@@ -444,14 +509,14 @@ def test_a_do_fn_that_is_torn_down_amid_a_bundle_leaves_nothing_under_way(
     do_fn = EnrichDoFn(settings, EngineOptions())
     do_fn.setup()
     do_fn.start_bundle()
-    list(do_fn.process(pubsub(1), 0, None, None))
+    list(do_fn.process(pubsub(1), GlobalWindows.windowed_value(pubsub(1))))
     assert do_fn._lease is not None
     engine = do_fn._lease._engine
     assert engine is not None
     do_fn.teardown()
     assert within(5, lambda: engine.in_flight == 0)
     with pytest.raises(RuntimeError):
-        list(do_fn.process(pubsub(1), 0, None, None))
+        list(do_fn.process(pubsub(1), GlobalWindows.windowed_value(pubsub(1))))
 
 
 def test_an_engine_that_ends_closes_the_connections_that_its_parts_made() -> None:
@@ -480,14 +545,14 @@ def test_an_engine_that_has_ended_is_not_held() -> None:
 
 
 def test_a_fork_begins_with_engines_of_its_own(settings: WorkerSettings) -> None:
-    lease = engines.lease(settings, EngineOptions())
+    lease = shared_engine.lease(settings, EngineOptions())
     (placed,) = {Path(one).parents[1] for one in (os.environ["PIPELINE_FILE"],)}
-    with engines._lock, warnings.catch_warnings():
+    with shared_engine._lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads, from Python 3.12 on
         pid = os.fork()
         if not pid:
             try:
-                engines.lease(settings, EngineOptions()).close()
+                shared_engine.lease(settings, EngineOptions()).close()
                 atexit._run_exitfuncs()
             except BaseException:  # noqa: BLE001 - the parent sees the code
                 os._exit(1)

@@ -112,6 +112,17 @@ def test_a_run_whose_worker_is_killed_ends_and_says_so(
     assert "Traceback" not in said
 
 
+def test_a_fault_ends_a_run_with_a_sentence(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join([event(1), event(2, user_id="denied"), event(3)]))
+    code, said = end_of(command(env, f"--files={path}", f"--journal={tmp_path}/journal"))
+    assert code == 1
+    assert "not_allowed at lookup is a fault of the configuration: " in said
+    begins_at = len(event(1)) + 1
+    assert f":{begins_at}' was not finished" in said.replace("\n", " ")
+    assert "Traceback" not in said
+
+
 def members(group: int) -> list[int]:
     """Return the processes of a group that have not ended."""
     found = []

@@ -99,7 +99,7 @@ def test_without_echo_any_object_is_the_profile() -> None:
 
 
 def test_without_a_miss_rule_an_unknown_key_is_a_fault() -> None:
-    with pytest.raises(FaultError) as caught:
+    with pytest.raises(FaultError, match="say so in the lookup's miss_error or miss") as caught:
         read_response(404, b'{"error": "profile_not_found", "user_id": "u"}', of_key("u"), NOTHING)
     assert caught.value.reason == "service_answer_unexpected"
 

@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", title="commands", metavar="COMMAND", required=True)
     stream = commands.add_parser(
         "stream",
+        usage="python -m enrichment_beam stream --subscription=NAME [OPTIONS]",
         help="enrich the events of a subscription, without an end",
         description=STREAM,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _add_stream(stream)
     backfill = commands.add_parser(
         "backfill",
+        usage="python -m enrichment_beam backfill INPUT [OPTIONS]",
         help="enrich the events of files, of a query, or of a dead-letter subscription",
         description=BACKFILL,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -6,17 +6,14 @@ what the function's events share: connections, tokens, the cache, single flight,
 """
 
 import asyncio
-import atexit
 import contextlib
-import os
 import queue
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import uvloop
@@ -25,7 +22,6 @@ from enrichment.errors import Disposition, Outcome, Stage
 
 from enrichment_beam import tally
 from enrichment_beam.admission import Admission
-from enrichment_beam.settings import WorkerSettings
 from enrichment_beam.tally import Tally
 
 START_S = 60.0
@@ -44,10 +40,6 @@ _CHECK_S = 1.0
 
 class EngineError(RuntimeError):
     """The process's engine cannot go on; the message says why."""
-
-
-class SettingsDifferError(EngineError):
-    """Two pipelines with different settings met in one process."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +76,20 @@ class Ended:
 
     Args:
         ticket: What was given with it.
+        received: The message.
         outcome: The end; of several events the gravest.
         tally: What became of its events.
     """
 
     ticket: Any
+    received: Received
     outcome: Outcome
     tally: Tally
+
+    @property
+    def message_id(self) -> str:
+        """The message's id; empty where the record holds no message."""
+        return str(getattr(self.received.message, "message_id", ""))
 
 
 class Bundle:
@@ -105,8 +104,6 @@ class Bundle:
         self._done: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.left = 0
         """How many have not been given back yet."""
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.is_abandoned = False
 
     def add(self, ticket: object, received: Received) -> None:
         """Begin with a message, as soon as the process may have one more under way.
@@ -176,7 +173,7 @@ class Engine:
         self.options = options
         self._make = handler
         self._closing = closing if closing is not None else []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Bundle] = {}
         self._clock = clock
         self._admission = Admission(options.in_flight, options.rate_per_s)
         self._gate = threading.Condition()
@@ -232,7 +229,6 @@ class Engine:
 
     def abandon(self, bundle: Bundle) -> None:
         """Cancel the messages of a bundle."""
-        bundle.is_abandoned = True
         if self.is_alive:
             self._loop.call_soon_threadsafe(self._cancel, bundle)
 
@@ -286,6 +282,8 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._handler = self._make()
+        # What the handler has begun may load modules, which holds the loop for a tenth of a second.
+        await asyncio.sleep(0)
         self._ready.set()
         try:
             await self._stop.wait()
@@ -302,22 +300,21 @@ class Engine:
         while self._inbox:
             bundle, ticket, received = self._inbox.popleft()
             task = self._loop.create_task(self._handle(bundle, ticket, received))
-            bundle.tasks.add(task)
-            self._tasks.add(task)
+            self._tasks[task] = bundle
             # Not in the task itself: one that is cancelled before its first step runs none of its code.
-            task.add_done_callback(partial(self._leave, bundle))
+            task.add_done_callback(self._leave)
 
-    def _leave(self, bundle: Bundle, task: "asyncio.Task[None]") -> None:
-        bundle.tasks.discard(task)
-        self._tasks.discard(task)
+    def _leave(self, task: "asyncio.Task[None]") -> None:
+        del self._tasks[task]
         with self._gate:
             self._in_flight -= 1
             self._gate.notify()
 
     def _cancel(self, bundle: Bundle) -> None:
         self._take_all()
-        for task in bundle.tasks:
-            task.cancel()
+        for task, its_bundle in self._tasks.items():
+            if its_bundle is bundle:
+                task.cancel()
 
     async def _handle(self, bundle: Bundle, ticket: object, received: Received) -> None:
         found = Tally()
@@ -328,7 +325,7 @@ class Engine:
             outcome = Outcome(
                 Disposition.FAULT, None, "unexpected_error", f"{type(error).__name__} in the engine"
             )
-        bundle.put(Ended(ticket, outcome, found))
+        bundle.put(Ended(ticket, received, outcome, found))
 
     async def _persist(self, received: Received, found: Tally) -> Outcome:
         """Take one message to its end, trying again what passes by itself."""
@@ -342,8 +339,10 @@ class Engine:
                     self._admission.refused(self._clock())
                 else:
                     self._admission.accepted()
+            if not retries:
+                return outcome
             delay_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - no secret
-            if not retries or self._clock() + delay_s > give_up_at:
+            if self._clock() + delay_s > give_up_at:
                 return outcome
             await asyncio.sleep(delay_s)
             longest_s = min(longest_s * 2, MAX_DELAY_S)
@@ -352,95 +351,3 @@ class Engine:
             found.dead_letters.clear()
             found.rows = 0
             found.tries += 1
-
-
-class Lease:
-    """Use of the process's engine by one DoFn.
-
-    Args:
-        engine: The engine, which counts this use already.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine: Engine | None = engine
-
-    def bundle(self) -> Bundle:
-        """Return a new bundle."""
-        if self._engine is None:
-            raise EngineError("The DoFn was torn down.")
-        return Bundle(self._engine)
-
-    def close(self) -> None:
-        """End the use."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.release()
-
-
-_lock = threading.Lock()
-_engines: dict[tuple[str, EngineOptions], Engine] = {}
-_placed: tuple[str, Mapping[str, str]] = ("", {})
-
-
-def lease(settings: WorkerSettings, options: EngineOptions) -> Lease:
-    """Return a use of the process's engine, which is started if it is not running.
-
-    Args:
-        settings: What the enrichment needs to know.
-        options: How many events may be under way, and how fast.
-
-    Raises:
-        EngineError: It cannot start.
-        SettingsError: The worker lacks what the settings name.
-    """
-    global _placed
-    with _lock:
-        digest = settings.digest
-        if _placed[0] != digest:
-            if any(engine.is_alive and engine._users > 0 for engine in _engines.values()):  # noqa: SLF001
-                raise SettingsDifferError(
-                    "This worker process runs a pipeline with other settings. The settings are variables of the "
-                    "process, so one process runs one pipeline at a time."
-                )
-            _close_all()
-            placed = settings.put_in_place()
-            os.environ.update(placed)  # the SDK and Google's clients read them from there
-            _placed = digest, placed
-        key = (digest, options)
-        engine = _engines.get(key)
-        if engine is None or not engine.hold():
-            from enrichment_beam.parts import handler
-
-            env, closing = _placed[1], list[Callable[[], Awaitable[None]]]()
-            engine = _engines[key] = Engine(lambda: handler(env, options, closing), options, closing=closing)
-            engine.hold()
-        return Lease(engine)
-
-
-def close_all() -> None:
-    """End every engine of the process: at its end, and between tests."""
-    global _placed
-    with _lock:
-        _close_all()
-        _placed = ("", {})
-
-
-def _close_all() -> None:
-    for engine in _engines.values():
-        engine.close()
-    _engines.clear()
-
-
-def _forget() -> None:
-    """Begin anew in the child of a fork, which has no threads of its parent; one of them may have held the lock."""
-    global _lock, _placed
-    _lock, _placed = threading.Lock(), ("", {})
-    _inherited.append(dict(_engines))
-    _engines.clear()
-
-
-_inherited: list[object] = []
-"""Engines of the parent of a fork. They are kept: to free them would close connections that the parent uses."""
-
-os.register_at_fork(after_in_child=_forget)
-atexit.register(close_all)

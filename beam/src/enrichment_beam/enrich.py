@@ -16,31 +16,27 @@ de-duplicated view count each once.
 """
 
 import enum
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam import pvalue
-from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 from enrichment.core.received import Received
 from enrichment.dead_letter import DeadLetter
 from enrichment.errors import Disposition
 
-from enrichment_beam import engine
-from enrichment_beam.engine import Bundle, Ended, EngineOptions, Lease
+from enrichment_beam import shared_engine
+from enrichment_beam.counts import NAMESPACE, Counts
+from enrichment_beam.engine import Bundle, Ended, EngineOptions
 from enrichment_beam.messages import PubsubMessage, of_pubsub
 from enrichment_beam.settings import WorkerSettings
 from enrichment_beam.tally import TableRow
 
 ROWS, DEAD_LETTERS, RETRY, ENDED = "rows", "dead_letters", "retry", "ended"
 """Tags of the outputs."""
-
-NAMESPACE = "enrichment"
-"""Namespace of the counters in Beam's metrics."""
 
 
 class OnRetry(enum.StrEnum):
@@ -73,14 +69,6 @@ class EventEnded(NamedTuple):
     rows: int
 
 
-class _Ticket(NamedTuple):
-    element: PubsubMessage
-    received: Received
-    timestamp: Any
-    window: Any
-    pane_info: Any
-
-
 class EnrichDoFn(beam.DoFn):
     """Enriches the messages of its bundles in the event loop of the process.
 
@@ -106,12 +94,13 @@ class EnrichDoFn(beam.DoFn):
         self._options = options
         self._on_retry = on_retry
         self._to_received = to_received
-        self._lease: Lease | None = None
+        self._lease: shared_engine.Lease | None = None
         self._bundle: Bundle | None = None
+        self._counts = Counts()
 
     def setup(self) -> None:
         """Start the process's engine, or join it."""
-        self._lease = engine.lease(self._settings, self._options)
+        self._lease = shared_engine.lease(self._settings, self._options)
 
     def start_bundle(self) -> None:
         """Begin a bundle; what an aborted one left under way is cancelled."""
@@ -120,26 +109,27 @@ class EnrichDoFn(beam.DoFn):
         if self._lease is None:
             raise RuntimeError("The runner began a bundle without setup.")
         self._bundle = self._lease.bundle()
+        self._counts = Counts()
 
     def process(
         self,
         element: PubsubMessage,
-        timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401 - Beam's types
-        window: Any = beam.DoFn.WindowParam,  # noqa: ANN401
-        pane_info: Any = beam.DoFn.PaneInfoParam,  # noqa: ANN401
+        windowed: WindowedValue = beam.DoFn.WindowedValueParam,
     ) -> Iterator[Any]:
         """Begin with one message, and give the results that are there."""
         bundle = self._of_bundle()
-        received = self._to_received(element)
-        bundle.add(_Ticket(element, received, timestamp, window, pane_info), received)
-        for ended in bundle.finished():
-            yield from self._results(ended)
+        bundle.add(windowed, self._to_received(element))
+        # Beam repeats the windows of a result once for each window of the current element (2.77).
+        if len(windowed.windows) == 1:
+            for ended in bundle.finished():
+                yield from self._results(ended)
 
     def finish_bundle(self) -> Iterator[Any]:
         """Wait for the rest of the bundle, and give its results."""
         bundle = self._of_bundle()
         for ended in bundle.drain():
             yield from self._results(ended)
+        self._counts.report()
         self._bundle = None
 
     def teardown(self) -> None:
@@ -157,43 +147,33 @@ class EnrichDoFn(beam.DoFn):
         return self._bundle
 
     def _results(self, ended: Ended) -> Iterator[Any]:
-        for outcome in ended.tally.outcomes or [ended.outcome]:
-            label = outcome.disposition.value + (f"/{outcome.reason}" if outcome.reason else "")
-            _counter(f"events/{label}").inc()
-        if ended.tally.tries > 1:
-            _counter("retries").inc(ended.tally.tries - 1)
+        """Count a message that has ended, and give its results with the timestamp, windows and pane of the message."""
+        self._counts.add(ended, collects_rows=self._options.collects_rows)
         disposition = ended.outcome.disposition
         if disposition is Disposition.FAULT or (
             disposition is Disposition.RETRY and self._on_retry is OnRetry.FAIL
         ):
+            self._counts.report()
             if self._bundle is not None:
                 self._bundle.abandon()
                 self._bundle = None
             raise not_finished(ended)
-        ticket: _Ticket = ended.ticket
+        windowed: WindowedValue = ended.ticket
+        for tag, value in self._outputs(ended):
+            yield pvalue.TaggedOutput(tag, windowed.with_value(value))
 
-        def windowed(tag: str, value: object) -> Any:  # noqa: ANN401 - Beam's type
-            return pvalue.TaggedOutput(
-                tag, WindowedValue(value, ticket.timestamp, (ticket.window,), ticket.pane_info)
-            )
-
-        if disposition is Disposition.RETRY:
-            yield windowed(RETRY, ticket.element)
+    def _outputs(self, ended: Ended) -> Iterator[tuple[str, object]]:
+        """Give what comes of a message, each with its tag."""
+        if ended.outcome.disposition is Disposition.RETRY:
+            yield RETRY, ended.ticket.value
             return
         if self._options.collects_rows:
-            _counter("rows").inc(len(ended.tally.collected))
             for row in ended.tally.collected:
-                yield windowed(ROWS, row)
+                yield ROWS, row
         else:
-            _counter("rows").inc(ended.tally.rows)
-            yield windowed(ENDED, event_ended(ended, ticket.received))
+            yield ENDED, event_ended(ended)
         for dead in ended.tally.dead_letters:
-            yield windowed(DEAD_LETTERS, published(dead))
-
-
-@functools.cache  # to make one costs more than to count; the names are few
-def _counter(name: str) -> Any:  # noqa: ANN401 - Beam's type
-    return Metrics.counter(NAMESPACE, name)
+            yield DEAD_LETTERS, published(dead)
 
 
 def not_finished(ended: Ended) -> EventsNotFinishedError:
@@ -202,19 +182,18 @@ def not_finished(ended: Ended) -> EventsNotFinishedError:
     what = (
         "is a fault of the configuration"
         if outcome.disposition is Disposition.FAULT
-        else "did not pass in time"
+        else f"did not pass in time, tries: {ended.tally.tries}"
     )
     return EventsNotFinishedError(
-        f"An event was not finished, and the bundle is given back: {outcome.reason} at {outcome.stage or 'no stage'} "
-        f"{what} after {ended.tally.tries} tries. {outcome.detail}"
+        f"The message {ended.message_id!r} was not finished, and its bundle is given back. "
+        f"{outcome.reason} at {outcome.stage or 'no stage'} {what}: {outcome.detail.rstrip('.')}."
     )
 
 
-def event_ended(ended: Ended, received: Received) -> EventEnded:
+def event_ended(ended: Ended) -> EventEnded:
     """Return what is reported of a message at its end."""
-    message_id = getattr(received.message, "message_id", "")
     outcome = ended.outcome
-    return EventEnded(str(message_id), outcome.disposition.value, outcome.reason, ended.tally.rows)
+    return EventEnded(ended.message_id, outcome.disposition.value, outcome.reason, ended.tally.rows)
 
 
 def published(dead: DeadLetter) -> PubsubMessage:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from enrichment.core.received import Received
-from enrichment.documents.instant import rfc3339
 from enrichment.errors import EnrichmentError
 from enrichment.event import message
 
@@ -48,12 +47,18 @@ def received(
     Returns:
         What the core takes. Without an id or a time it is a bad event, `envelope_invalid`.
     """
-    text = publish_time if isinstance(publish_time, str) else rfc3339(publish_time.astimezone(UTC))
+    at = publish_time if isinstance(publish_time, str) else _in_utc(publish_time)
     try:
-        known = message.of_parts(data, dict(attributes), message_id, text, ordering_key)
+        known = message.of_parts(data, dict(attributes), message_id, at, ordering_key)
     except EnrichmentError as error:
         return Received(data, error, {})
     return Received(data, known, {})
+
+
+def _in_utc(publish_time: datetime) -> datetime:
+    found = publish_time.astimezone(UTC)
+    # Pub/Sub's client gives a class of its own, which is written with nanoseconds by some encoders.
+    return found if type(found) is datetime else datetime.combine(found.date(), found.timetz())
 
 
 def unreadable(record: bytes, error: EnrichmentError) -> Received:

@@ -30,6 +30,7 @@ def handler(env: Mapping[str, str], options: "EngineOptions", closing: assembly.
     if options.collects_dead_letters:
         made.dead_letters = CollectingDeadLetters()
     if not options.collects_rows:
+        made.sink.warm_up()  # before the first event, which would wait for it, and so would all that follow it
         made.sink = CountingSink(made.sink)
         made.sinks = {name: CountingSink(sink) for name, sink in made.sinks.items()}
         return made

@@ -3,16 +3,18 @@
 A worker by itself would go on with its part after its parent was killed, beside the workers of the next run. To end it
 at once is safe: a part is noted in the journal after its rows are durable.
 
-Without `--verbose` it keeps to itself what it logs below an error. What fails in an element goes to the runner as an
-error of its bundle, not through here. What remains is the end of the runner: its connections close, and each thread of
-the worker would print a traceback.
+Without `--verbose` it keeps to itself what it logs and what Beam prints. What fails in an element goes to the runner as
+an error of its bundle, and Beam prints its traceback here as well. At the end of the runner its connections close, and
+each thread of the worker would print a traceback.
 """
 
+import contextlib
 import logging
 import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 _IS_VERBOSE = "--verbose" in sys.argv
 _CHECK_S = 0.1
@@ -36,12 +38,16 @@ if __name__ == "__main__":
     def ignore(hook: threading.ExceptHookArgs) -> None:
         """Say nothing of a connection that the runner closed."""
         if not issubclass(hook.exc_type, grpc.RpcError):
-            threading.__excepthook__(hook)
+            with contextlib.redirect_stderr(sys.__stderr__):
+                threading.__excepthook__(hook)
 
-    if not _IS_VERBOSE:
-        threading.excepthook = ignore
-        logging.disable(logging.CRITICAL)
-    try:
-        main(sys.argv[:1])
-    except grpc.RpcError:
-        sys.exit(1)
+    with contextlib.ExitStack() as quiet:
+        if not _IS_VERBOSE:
+            threading.excepthook = ignore
+            logging.disable(logging.CRITICAL)
+            nowhere = quiet.enter_context(Path(os.devnull).open("w"))
+            quiet.enter_context(contextlib.redirect_stderr(nowhere))
+        try:
+            main(sys.argv[:1])
+        except grpc.RpcError:
+            sys.exit(1)

@@ -123,7 +123,7 @@ def is_wrapped(body: bytes) -> bool:
 
 
 def of_parts(
-    data: bytes, attributes: dict[str, str], message_id: str, publish_time: str, ordering_key: str
+    data: bytes, attributes: dict[str, str], message_id: str, publish_time: str | datetime, ordering_key: str
 ) -> Message:
     """Make the message of a delivery that names each part by itself.
 
@@ -131,7 +131,7 @@ def of_parts(
         data: The published bytes.
         attributes: The published attributes.
         message_id: The server's id.
-        publish_time: The server's clock at publication, RFC 3339.
+        publish_time: The server's clock at publication: RFC 3339, or an instant in UTC.
         ordering_key: The ordering key, empty for none.
 
     Returns:
@@ -142,11 +142,12 @@ def of_parts(
     """
     if not message_id:
         raise _invalid("its message id is empty")
-    try:
-        published = parse_rfc3339(publish_time)
-    except ValueError:
-        raise _invalid("its publish time is no time of RFC 3339") from None
-    return _message(data, attributes, message_id, published, ordering_key, 0)
+    if isinstance(publish_time, str):
+        try:
+            publish_time = parse_rfc3339(publish_time)
+        except ValueError:
+            raise _invalid("its publish time is no time of RFC 3339") from None
+    return _message(data, attributes, message_id, publish_time, ordering_key, 0)
 
 
 def of_pull(

@@ -59,6 +59,11 @@ def read_response(
         )
     if status == 200:
         return _read_profile(body, request, rules)
+    if status == 404 and miss is None:
+        raise failure(
+            "service_answer_unexpected",
+            "the service answered 404: if that stands for an unknown key, say so in the lookup's miss_error or miss",
+        )
     raise unusual(status, retry_after_s)
 
 

@@ -40,11 +40,13 @@ class DeadLetterSource:
     Args:
         name: `projects/P/subscriptions/S`.
         pull_wait_s: How long one pull waits for a first dead letter, in seconds.
+        option: The option that named it, for errors.
     """
 
-    def __init__(self, name: str, pull_wait_s: float) -> None:
+    def __init__(self, name: str, pull_wait_s: float, option: str = "--subscription") -> None:
         self._name = name
         self._pull_wait_s = pull_wait_s
+        self._option = option
         with self._explained():
             self._client = _subscriber()
 
@@ -137,7 +139,7 @@ class DeadLetterSource:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        with _explained(self._name, "--subscription", "roles/pubsub.subscriber"):
+        with _explained(self._name, self._option, "roles/pubsub.subscriber"):
             yield
 
 

@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from enrichment.documents.instant import rfc3339
 from enrichment.errors import Disposition
 from enrichment.redrive import undelivered
 from enrichment.redrive.dead_letters import DeadLetter, Selection, Verdict, original
 from enrichment.redrive.errors import RedriveError
 from enrichment.redrive.pubsub import DeadLetterSource
 
-from enrichment_beam.engine import Lease
 from enrichment_beam.enrich import not_finished
 from enrichment_beam.messages import received
+from enrichment_beam.shared_engine import Lease
 
 if TYPE_CHECKING:
     from enrichment_beam.backfill.work import Job, ShardRun
@@ -56,7 +55,7 @@ def take(run: "ShardRun", lease: Lease, job: "Job") -> None:
 
     run.state = ShardState(run.shard.number, 0)
     try:
-        source = DeadLetterSource(run.shard.name, PULL_S)
+        source = DeadLetterSource(run.shard.name, PULL_S, "--dead-letters")
     except RedriveError as error:
         run.state.failed = str(error)
         run.journal.write_state(run.state)
@@ -158,7 +157,7 @@ def _take_all(
                 redriven.data,
                 redriven.attributes,
                 found.message_id,
-                rfc3339(found.published_at.astimezone(UTC) if found.published_at else datetime.now(UTC)),
+                found.published_at or datetime.now(UTC),
                 redriven.ordering_key,
             ),
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from enrichment_beam.backfill import storage
 from enrichment_beam.backfill.shard import Kind, Shard
@@ -45,7 +46,11 @@ def files(patterns: Sequence[str], shard_bytes: int) -> tuple[list[tuple[str, in
         except Exception as error:  # noqa: BLE001 - each file system of Beam has errors of its own
             problems.append(f"--files={pattern} cannot be listed: {error}")
             continue
-        if not matched:
+        if not matched and Path(pattern).is_dir():
+            problems.append(
+                f"--files={pattern} is a folder: write --files='{pattern.rstrip('/')}/*' for what is in it."
+            )
+        elif not matched:
             problems.append(f"--files={pattern} matches no file.")
         found |= {name: (size, changed) for name, size, changed in matched}
     kinds = {}

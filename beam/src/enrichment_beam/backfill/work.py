@@ -16,16 +16,18 @@ from apache_beam.metrics import Metrics
 from enrichment.core.received import Received
 from enrichment.errors import Disposition
 
-from enrichment_beam import engine
+from enrichment_beam import shared_engine
 from enrichment_beam.backfill import storage
 from enrichment_beam.backfill.journal import Journal
 from enrichment_beam.backfill.output import LoadFiles, Output, Written
 from enrichment_beam.backfill.readers import BLANK, Form, InputError, Read, reader
 from enrichment_beam.backfill.records import EventRecords
 from enrichment_beam.backfill.shard import Kind, Records, Shard, ShardState, add, counts
-from enrichment_beam.engine import Bundle, Ended, EngineOptions, Lease
-from enrichment_beam.enrich import NAMESPACE, EventsNotFinishedError, not_finished
+from enrichment_beam.counts import NAMESPACE
+from enrichment_beam.engine import Bundle, Ended, EngineOptions
+from enrichment_beam.enrich import EventsNotFinishedError, not_finished
 from enrichment_beam.settings import WorkerSettings
+from enrichment_beam.shared_engine import Lease
 
 TOO_LARGE = "dead_letter_too_large"
 """Reason of a bad event that fills a message by itself. In a subscription it is a fault: no such message can come from
@@ -206,7 +208,7 @@ class ShardDoFn(beam.DoFn):
 
     def setup(self) -> None:
         """Start the process's engine, or join it."""
-        self._lease = engine.lease(self._job.settings, self._job.options)
+        self._lease = shared_engine.lease(self._job.settings, self._job.options)
 
     def process(self, element: Shard) -> Iterator[int]:
         """Take one shard to its end, and give its number."""
