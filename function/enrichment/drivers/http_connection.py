@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from enrichment.drivers.http_exchange import Exchange
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
@@ -132,6 +134,8 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        # uvicorn names the class of its cycles nowhere else than in the method that reads a whole head.
+        cycle.__class__ = Exchange
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
