@@ -89,6 +89,6 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
             check_length(column, text)
         return text  # as it came: nothing is lost in a rewrite
     found = expression.evaluate(scope)
-    if is_missing(column, found):
+    if found is None or (column.repeated and is_missing(column, found)):
         return cast("Json | None", column.default)
     return convert(column, found, column.options)

@@ -1,5 +1,6 @@
 """Counters, and the one way to count."""
 
+import sys
 import threading
 from types import ModuleType
 from typing import Any, Protocol
@@ -7,6 +8,8 @@ from typing import Any, Protocol
 from enrichment.telemetry import loaded
 
 SCOPE = "meshpass.enrichment"
+
+_METRICS = "opentelemetry.metrics"
 
 DESCRIPTIONS = {
     "events": "Deliveries that ended, by outcome, stage and reason.",
@@ -64,8 +67,7 @@ class Counters:
         series = (name, *labels.values())
         with self._lock:
             self._totals[series] = self._totals.get(series, 0) + amount
-        metrics = loaded.module("opentelemetry.metrics")
-        if metrics is not None:
+        if _METRICS in sys.modules and (metrics := loaded.module(_METRICS)) is not None:
             self._export(metrics, name, amount, labels)
 
     def total(self, name: str, **labels: str) -> int:
