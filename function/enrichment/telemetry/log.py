@@ -6,6 +6,7 @@ the function made before, so that the one line to alert on would be lost. Nor th
 swaps for one that parses and writes every line anew: a line goes to the file descriptor as it is, at once and whole.
 """
 
+import contextlib
 import enum
 import json
 import os
@@ -255,10 +256,8 @@ class Log:
             text = json.dumps(line).encode()
         if not text.isascii():
             text = _LINE_ENDS.sub(_escaped, text)
-        try:
+        with contextlib.suppress(OSError):
             self._write(text + b"\n")
-        except OSError:
-            pass
 
 
 def _fields(delivery: Delivery) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _random_hex(size: int) -> str:
     An id of a trace must be unique and need not be secret, so the kernel is not asked for each. A forked process gets
     a new seed.
     """
-    return f"{random.getrandbits(8 * size):0{2 * size}x}"  # noqa: S311
+    return f"{random.getrandbits(8 * size):0{2 * size}x}"
 
 
 class Trace(msgspec.Struct, frozen=True):

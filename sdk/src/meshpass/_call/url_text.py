@@ -1,6 +1,5 @@
 """Text of a value in a URL: how numbers, dates and UUIDs are written there, and percent-encoding."""
 
-import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
@@ -9,9 +8,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     PathValue: TypeAlias = str | int | date | UUID
-
-
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986, section 2.3
 
 
 class NoTextError(Exception):
@@ -47,8 +43,6 @@ def percent_encoded(text: str | bytes) -> str:
     Raises:
         NoTextError: it has lone surrogates in it.
     """
-    if isinstance(text, str) and _UNRESERVED.fullmatch(text):
-        return text
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
