@@ -26,7 +26,8 @@ class Exchange(RequestResponseCycle):
 
     async def send(self, message: "ASGISendEvent") -> None:
         """Send a part of the response, as ASGI has it. The head waits for the first part of the body."""
-        if message["type"] == "http.response.start" and self._start is None and not self.response_started:
+        if message["type"] == "http.response.start" and not self.response_started:
+            # In the place of one that waits: where the application broke off after it, uvicorn sends its own.
             self._start = message
             return
         start, self._start = self._start, None
