@@ -81,13 +81,16 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._has_input: Callable[[], bool]  # whether the socket has something that the loop has not read yet
         self.reusable = False
 
-    def is_usable(self) -> bool:
-        """Report whether the connection, idle since its last exchange, is open for another.
+    def is_usable(self, now: tuple[float, float]) -> bool:
+        """Report whether the connection, idle since its last exchange, is open and young enough for another.
 
         An idle connection that has something to read has been closed, or has sent what was not asked for. The event
         loop has not read it yet where it did not run since, or was busy.
+
+        Args:
+            now: As for `is_young`.
         """
-        return not self._transport.is_closing() and not self._has_input()
+        return self.is_young(now) and not self._transport.is_closing() and not self._has_input()
 
     def is_young(self, now: tuple[float, float]) -> bool:
         """Report whether the last exchange was not long ago.

@@ -126,13 +126,12 @@ class AsyncConnectionPool:
 
     def _take(self, attempt: "Attempt") -> AsyncConnection | None:
         # For `fresh`, one connection was found closed: the others, idle for longer, most likely are as well.
-        # Those that are idle stand in the order of their last use, so the others are young where the first is.
         now = (time.monotonic(), time.time())
         while self._idle and (attempt.fresh or not self._idle[0].is_young(now)):
             self._drop(self._idle.popleft())
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable():
+            if connection.is_usable(now):
                 attempt.reused = True
                 return connection
             self._drop(connection)
