@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import functions_framework.aio
 from enrichment import assembly
 from enrichment.drivers.push.endpoint import PushEndpoint
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ async def enrich(request: Request) -> Response:
         200 acknowledges the message. 503 and 500 ask for it again: 503 for an error that passes by itself, 500 for one
         in our configuration. 400, 405 and 413 answer what is no delivery.
     """
-    endpoint = _push_endpoint()
-    try:
-        reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
-    except ClientDisconnect:
-        reply = endpoint.refuse_incomplete()
+    reply = await _push_endpoint().answer(request.method, request.scope["headers"], request.receive)
     return PlainTextResponse(reply.text, reply.status)
 
 

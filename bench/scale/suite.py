@@ -26,9 +26,9 @@ WORK = Function("work", OURS.source, env=_INSERT_ALL, driver="work")
 WORK_STORAGE = Function("work, Storage Write", OURS.source, env=_STORAGE, driver="work")
 
 _STAGE = (
-    "each contender alone, on one CPU, as it is deployed; on the others a service (10 to 30 ms, 200 ms for one key in "
-    "80), a table (30 ms a request) and what delivers; events of 500 bytes, rows of 800; every row checked to be "
-    "right; the worker pulls over gRPC, all others are pushed to"
+    "each contender alone, on one CPU, with nothing installed but what is deployed; on the others a service (10 to 30 "
+    "ms, 200 ms for one key in 80), a table (30 ms a request) and what delivers; events of 500 bytes, rows of 800; "
+    "every row checked to be right; the worker pulls over gRPC, all others are pushed to"
 )
 _RATES = ("events_per_s", "cpu_ms", "events_per_cpu_second", "writes")
 _TIMES = ("p50_ms", "p99_ms", "peak_mib")
@@ -71,7 +71,7 @@ class _Scene:
 def run(effort: Effort) -> Iterator[Comparison]:
     """Compare at 64 and at 256 in flight, and from the start to the first ack."""
     ways = (BEFORE, FUNCTION, SERVE, SERVE_STORAGE, WORK, WORK_STORAGE)
-    with standing() as stage:
+    with standing(deployed.python()) as stage:
         at_64 = _Scene(stage, effort, IN_FLIGHT).compare(ways, peer=FUNCTION, rounds=3)
         yield from _parts(at_64)
         yield _before(at_64)

@@ -152,26 +152,32 @@ def test_equal_content_has_one_insert_id_whatever_its_order_and_white_space() ->
 
 def test_an_id_belongs_to_the_content_that_came_first() -> None:
     recent = RecentIds()
-    assert recent.claim("e", "one")
-    assert recent.claim("e", "one")
-    assert not recent.claim("e", "two")
-    recent.release("e", "two")
-    assert not recent.claim("e", "two")
-    recent.release("e", "one")
-    recent.release("e", "one")
+    claim = claimed(recent, "e", "one")
+    assert claimed(recent, "e", "one") == claim
+    assert recent.claim("e", "two") is None
+    recent.release(claim, "two")
+    assert recent.claim("e", "two") is None
+    recent.release(claim, "one")
+    recent.release(claim, "one")
     assert recent.claim("e", "two")
 
 
 def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote() -> None:
     recent = RecentIds()
-    assert recent.claim("e", "one")
-    assert recent.claim("e", "one")  # delivered again, while the first is under way
-    recent.release("e", "one")
-    assert not recent.claim("e", "two")
-    recent.keep("e", "one")
-    assert recent.claim("e", "one")  # and once more, when its row is written
-    recent.release("e", "one")
-    assert not recent.claim("e", "two")
+    claim = claimed(recent, "e", "one")
+    claimed(recent, "e", "one")  # delivered again, while the first is under way
+    recent.release(claim, "one")
+    assert recent.claim("e", "two") is None
+    recent.keep(claim, "one")
+    claimed(recent, "e", "one")  # and once more, when its row is written
+    recent.release(claim, "one")
+    assert recent.claim("e", "two") is None
+
+
+def claimed(recent: RecentIds, row_id: str, digest: str) -> bytes:
+    claim = recent.claim(row_id, digest)
+    assert claim is not None
+    return claim
 
 
 def test_the_memory_is_bounded_and_the_oldest_go_first() -> None:
@@ -179,7 +185,7 @@ def test_the_memory_is_bounded_and_the_oldest_go_first() -> None:
     for name in ("a", "b", "c"):
         assert recent.claim(name, "one")
     assert recent.claim("a", "two")
-    assert not recent.claim("c", "two")
+    assert recent.claim("c", "two") is None
 
 
 # --- drop, each, tables ---

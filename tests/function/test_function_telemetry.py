@@ -44,7 +44,7 @@ def test_the_publishers_span_is_the_parent_and_the_consumer_says_what_it_takes(
     spans: InMemorySpanExporter,
 ) -> None:
     message = Message(b"", {}, "m-1", datetime(2026, 3, 1, tzinfo=UTC), attempt=2)
-    with telemetry.span("enrich", GIVEN, "CONSUMER", telemetry.message_attributes(message)) as span:
+    with telemetry.span("enrich", GIVEN, "CONSUMER", message=message) as span:
         span.end(Outcome(Disposition.WRITTEN))
     enrich = named(spans)["enrich"]
     assert (ids(enrich)[0], parent_of(enrich), enrich.kind) == (TRACE_ID, PUBLISHER_SPAN, SpanKind.CONSUMER)

@@ -11,7 +11,7 @@ import meshpass
 import pytest
 import uvloop
 from meshpass._call.service import KEEPALIVE_S, MAX_CONNECTIONS
-from meshpass._http import async_connection
+from meshpass._http import async_pool
 
 from .conftest import Authority, RawServer, Server
 
@@ -98,7 +98,7 @@ def test_no_connection_is_kept_longer_than_it_may_by_either_clock(
             await client.get("/")
             assert server.connections == 1
             later = getattr(time, clock)() + KEEPALIVE_S
-            monkeypatch.setattr(async_connection, "time", _Clocks(**{clock: later}))
+            monkeypatch.setattr(async_pool, "time", _Clocks(**{clock: later}))
             await client.get("/")
 
     asyncio.run(call())

@@ -31,12 +31,13 @@ class Claims:
         self._on_conflict = shape.on_conflict
         # Where the content is a part of the name, no name can belong to two.
         self._rows = rows if plan.shape_needs_memory(shape) else ()
-        self._claimed: list[PlannedRow] = []
+        self._claimed: list[tuple[bytes, str]] = []
 
     def __enter__(self) -> None:
         for planned in self._rows:
-            if self._memory.claim(planned.row_id, planned.digest):
-                self._claimed.append(planned)
+            key = self._memory.claim(planned.row_id, planned.digest)
+            if key is not None:
+                self._claimed.append((key, planned.digest))
                 continue
             self._count("identity_conflicts", on_conflict=self._on_conflict.value)
             if self._on_conflict is OnConflict.DEAD_LETTER:
@@ -51,9 +52,9 @@ class Claims:
         if kind is not None:
             self._release()
             return
-        for planned in self._claimed:
-            self._memory.keep(planned.row_id, planned.digest)
+        for key, digest in self._claimed:
+            self._memory.keep(key, digest)
 
     def _release(self) -> None:
-        for planned in self._claimed:
-            self._memory.release(planned.row_id, planned.digest)
+        for key, digest in self._claimed:
+            self._memory.release(key, digest)

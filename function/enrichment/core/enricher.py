@@ -86,8 +86,7 @@ class Enricher:
         delivery = Delivery(
             trace.find(received.extensions, known.attributes if known else {}), started_at, known
         )
-        attributes = spans.message_attributes(known) if known else None
-        with spans.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
+        with spans.span("enrich", delivery.trace, "CONSUMER", message=known) as span:
             delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
             outcome = await self._end(received, delivery, time_left)
             span.end(outcome)
@@ -184,12 +183,15 @@ class Enricher:
         built = await self.transform.build(rows, delivery, time_left, limit)
         with spans.span("write", delivery.trace):
             began_at = time.monotonic()
-            await gather_all(
-                [
-                    self._sink(planned.table).write(one, time_left.end)
-                    for planned, one in zip(rows, built, strict=True)
-                ]
-            )
+            if len(rows) == 1:
+                await self._sink(rows[0].table).write(built[0], time_left.end)
+            else:
+                await gather_all(
+                    [
+                        self._sink(planned.table).write(one, time_left.end)
+                        for planned, one in zip(rows, built, strict=True)
+                    ]
+                )
             delivery.write_s = time.monotonic() - began_at
 
     def _sink(self, name: str) -> Sink:

@@ -1,6 +1,6 @@
 """A message to rows: decoded, planned, looked up and built. Nothing is written here, and nothing is answered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,9 +12,7 @@ from enrichment.core.received import Received
 from enrichment.deadline import EventTime
 from enrichment.errors import EnrichmentError, failure
 from enrichment.event import Part
-from enrichment.expressions import Scope
 from enrichment.lookup import Lookups
-from enrichment.lookup.profile import LookupResult
 from enrichment.row import Row
 from enrichment.settings.model import PipelineConfig
 from enrichment.telemetry.delivery import Delivery
@@ -83,13 +81,18 @@ class Transform:
         Raises:
             EnrichmentError: the gravest of what went wrong.
         """
+        if len(planned) == 1:  # without a step of its own, since most events make one row
+            return [await self._build(planned[0], delivery, time_left, limit)]
         return await gather_all([self._build(one, delivery, time_left, limit) for one in planned])
 
     async def _build(
         self, planned: PlannedRow, delivery: Delivery, time_left: EventTime, limit: RowLimit
     ) -> Row:
-        results = await self._look_up(planned.scope, delivery, time_left)
-        found = {name: result.profile for name, result in results.items()}
+        answers = await self.lookups.fetch(planned.scope, delivery.trace, time_left.lookup)
+        delivery.cache, delivery.lookup_s = answers.cache, answers.seconds
+        if answers.error is not None:
+            raise answers.error
+        found = {name: result.profile for name, result in answers.results.items()}
         scope = planned.scope.extended(
             {
                 **{name: profile and profile.document for name, profile in found.items()},
@@ -104,12 +107,3 @@ class Transform:
         built = row.build(planned.columns, planned.insert_id, scope)
         limit.take_bytes(built.size_bytes)
         return built
-
-    async def _look_up(
-        self, scope: Scope, delivery: Delivery, time_left: EventTime
-    ) -> Mapping[str, LookupResult]:
-        answers = await self.lookups.fetch(scope, delivery.trace, time_left.lookup)
-        delivery.cache, delivery.lookup_s = answers.cache, answers.seconds
-        if answers.error is not None:
-            raise answers.error
-        return answers.results

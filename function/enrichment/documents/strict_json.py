@@ -111,8 +111,12 @@ def _parse(data: bytes) -> object:
         raise NotJsonError("the text is not UTF-8") from None
     except RecursionError:
         raise NotValidError(f"nested deeper than {MAX_DEPTH} levels") from None
-    # Counting brackets is cheap and can only overestimate; most texts need no closer look.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
+    # Each level takes two brackets. Counting them is cheap and can only overestimate; most texts need no closer look.
+    if (
+        len(data) > 2 * MAX_DEPTH
+        and data.count(b"{") + data.count(b"[") > MAX_DEPTH
+        and _depth(document) > MAX_DEPTH
+    ):
         raise NotValidError(f"nested deeper than {MAX_DEPTH} levels")
     return document
 

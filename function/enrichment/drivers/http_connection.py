@@ -5,8 +5,12 @@ Cloud Run has a front end that holds requests to limits. On GKE or on a machine 
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from enrichment.drivers.http_exchange import Exchange
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -68,8 +72,12 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. Drop a trailer: a proxy that checks headers has not seen it (RFC 9110, section 6.5.1)."""
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin the request's task.
@@ -83,9 +91,38 @@ class HttpConnection(HttpToolsProtocol):
         upgrade = self.parser.should_upgrade()
         if upgrade and any(_announces_body(name, value) for name, value in self.headers):
             raise _BodyAfterUpgradeError
-        super().on_headers_complete()
-        if upgrade:
-            self.cycle.keep_alive = False
+        self._begin_exchange(keep_alive=not upgrade and self.parser.should_keep_alive())
+
+    def _begin_exchange(self, *, keep_alive: bool) -> None:
+        """Begin the task of a request, as uvicorn does, with a cycle of our own; or let it wait for the one before."""
+        version = self.parser.get_http_version()
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = Exchange(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive and version != "1.0",
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""

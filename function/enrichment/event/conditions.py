@@ -28,4 +28,4 @@ def is_dropped(shape: EventShape, scope: Scope) -> bool:
     Raises:
         BadEventError: As `holds`.
     """
-    return any(holds(condition, scope, "[event] drop") for condition in shape.drop)
+    return bool(shape.drop) and any(holds(condition, scope, "[event] drop") for condition in shape.drop)

@@ -29,7 +29,7 @@ class RecentIds:
         self._pending: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
-    def claim(self, row_id: str, digest: str) -> bool:
+    def claim(self, row_id: str, digest: str) -> bytes | None:
         """Note the content of an id. A claim ends with `keep` or `release`.
 
         Args:
@@ -37,13 +37,14 @@ class RecentIds:
             digest: The content's digest.
 
         Returns:
-            Whether the id is free, or belongs to the same content.
+            What names the claim, where the id is free or belongs to the same content; else None.
         """
-        key = _key(row_id)
+        # Ids may be long, and all of one length take a known amount of memory.
+        key = hashlib.blake2b(row_id.encode(), digest_size=16).digest()
         with self._lock:
             known = self._digests.get(key)
             if known is not None and known != digest:
-                return False
+                return None
             if known is None:
                 self._digests[key] = digest
                 self._pending[key] = 0
@@ -52,26 +53,19 @@ class RecentIds:
                     self._pending.pop(oldest, None)
             if key in self._pending:
                 self._pending[key] += 1
-        return True
+        return key
 
-    def keep(self, row_id: str, digest: str) -> None:
-        """Remember an id whose row was written, whatever becomes of other deliveries of its event."""
-        key = _key(row_id)
+    def keep(self, key: bytes, digest: str) -> None:
+        """Remember a claimed id whose row was written, whatever becomes of other deliveries of its event."""
         with self._lock:
             if self._digests.get(key) == digest:
                 self._pending.pop(key, None)
 
-    def release(self, row_id: str, digest: str) -> None:
-        """Forget an id if no delivery has written its row or may still do so. Another event may then have it."""
-        key = _key(row_id)
+    def release(self, key: bytes, digest: str) -> None:
+        """Forget a claimed id if no delivery has written its row or may still do so. Another event may then have it."""
         with self._lock:
             if self._digests.get(key) != digest or key not in self._pending:
                 return
             self._pending[key] -= 1
             if not self._pending[key]:
                 del self._digests[key], self._pending[key]
-
-
-def _key(row_id: str) -> bytes:
-    # Ids may be long, and all of one length take a known amount of memory.
-    return hashlib.blake2b(row_id.encode(), digest_size=16).digest()

@@ -127,7 +127,9 @@ def convert(column: Column | TableField, value: object, options: ColumnOptions =
         if None in value:
             raise ColumnValueError("has null in its list, which BigQuery takes in none: add [] to drop nulls")
         return [_convert(column, item, options) for item in value]
-    return _convert(column, value, options)
+    if column.max_length or column.type == "RECORD":
+        return _convert(column, value, options)
+    return _CONVERSIONS[column.type](value, options)
 
 
 def _convert(column: Column | TableField, value: object, options: ColumnOptions) -> Json:

@@ -89,7 +89,7 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
             check_length(column, text)
         return text  # as it came: nothing is lost in a rewrite
     found = expression.evaluate(scope)
-    if is_missing(column, found):
+    if found is None or (column.repeated and is_missing(column, found)):
         return cast("Json | None", column.default)
     if type(found) is not str and column.type in _WITH_DIGITS and not isinstance(found, int):
         found = _with_all_digits(column, found, scope)

@@ -38,6 +38,9 @@ class Field:
         required: Whether an event without it is a bad one.
         default: Its value where it is missing or null.
         max_length: Longest string, in characters; for strings alone.
+
+    Attributes:
+        name: The path as people write it.
     """
 
     path: tuple[str, ...]
@@ -45,11 +48,11 @@ class Field:
     required: bool = True
     default: object = None
     max_length: int = 256
+    name: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """The path as people write it."""
-        return ".".join(self.path)
+    def __post_init__(self) -> None:
+        """Write the path as people do, once and not for each event."""
+        object.__setattr__(self, "name", ".".join(self.path))
 
 
 class Format(enum.StrEnum):

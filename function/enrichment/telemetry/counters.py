@@ -1,5 +1,6 @@
 """Counters, and the one way to count."""
 
+import sys
 import threading
 from types import ModuleType
 from typing import Any, Protocol
@@ -7,6 +8,8 @@ from typing import Any, Protocol
 from enrichment.telemetry import loaded
 
 SCOPE = "meshpass.enrichment"
+
+_METRICS = "opentelemetry.metrics"
 
 DESCRIPTIONS = {
     "events": "Deliveries that ended, by outcome, stage and reason.",
@@ -54,18 +57,17 @@ class Counters:
     """
 
     def __init__(self) -> None:
-        self._totals: dict[str, int] = {}
+        self._totals: dict[tuple[str, ...], int] = {}
         self._lock = threading.Lock()  # writes to BigQuery are counted in threads of their own
         self._provider: object = None
         self._instruments: dict[str, Any] = {}
 
     def __call__(self, name: str, amount: int = 1, /, **labels: str) -> None:
         """Add to one counter; safe from any thread. See `Count`."""
-        series = _series(name, labels)
+        series = (name, *labels.values())
         with self._lock:
             self._totals[series] = self._totals.get(series, 0) + amount
-        metrics = loaded.module("opentelemetry.metrics")
-        if metrics is not None:
+        if _METRICS in sys.modules and (metrics := loaded.module(_METRICS)) is not None:
             self._export(metrics, name, amount, labels)
 
     def total(self, name: str, **labels: str) -> int:
@@ -75,12 +77,17 @@ class Counters:
             name: The counter.
             labels: Its labels, in the order in which they are counted.
         """
-        return self._totals.get(_series(name, labels), 0)
+        return self._totals.get((name, *labels.values()), 0)
 
     def snapshot(self) -> dict[str, int]:
         """Return all that was counted since the process began, by counter and label values: `lookups/hit`."""
         with self._lock:
-            return dict(sorted(self._totals.items()))
+            totals = list(self._totals.items())
+        found: dict[str, int] = {}
+        for series, total in totals:
+            text = _text(series)
+            found[text] = found.get(text, 0) + total
+        return dict(sorted(found.items()))
 
     def _export(self, metrics: ModuleType, name: str, amount: int, labels: dict[str, str]) -> None:
         provider = metrics.get_meter_provider()
@@ -97,6 +104,6 @@ class Counters:
         instrument.add(amount, {label: value for label, value in labels.items() if value})
 
 
-def _series(name: str, labels: dict[str, str]) -> str:
+def _text(series: tuple[str, ...]) -> str:
     # Flat and free of dots, so that a log-based metric's `jsonPayload.counters."lookups/hit"` finds it.
-    return "/".join((name, *filter(None, labels.values()))) if labels else name
+    return "/".join(filter(None, series))

@@ -58,6 +58,8 @@ def span(
     trace: Trace,
     kind: Kind = "INTERNAL",
     attributes: Mapping[str, Attribute] | None = None,
+    *,
+    message: "Message | None" = None,
 ) -> Span:
     """Begin a span, to be used as a context manager in the task that called.
 
@@ -69,6 +71,7 @@ def span(
         trace: The trace it belongs to.
         kind: Its kind, by OpenTelemetry's name.
         attributes: What is known of it at the start, which is when samplers look.
+        message: The message that a consumer's span is for: its attributes are made where a span is recorded.
 
     Returns:
         The span. Its `trace` is the one to send on and to write down.
@@ -77,6 +80,8 @@ def span(
     tracer = None if api is None else _tracer(api)
     if api is None or tracer is None:
         return Span(trace)
+    if message is not None:
+        attributes = {**message_attributes(message), **(attributes or {})}
     parent, links = _parent(api, trace)
     begun = tracer.start_span(
         name,

@@ -1,8 +1,8 @@
 """One trace id from the publisher to the row, in W3C Trace Context (https://www.w3.org/TR/trace-context/)."""
 
+import random
 import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -16,6 +16,15 @@ _CLOUD_TRACE = re.compile(
 )
 _SPAN_ID_MAX = 2**64 - 1
 _SAMPLED = 0x01
+
+
+def _random_hex(size: int) -> str:
+    """Return twice as many random hexadecimal digits.
+
+    An id of a trace must be unique and need not be secret, so the kernel is not asked for each. A forked process gets
+    a new seed.
+    """
+    return f"{random.getrandbits(8 * size):0{2 * size}x}"
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -50,7 +59,7 @@ class Trace(msgspec.Struct, frozen=True):
 def find(
     extensions: Mapping[str, object],
     attributes: Mapping[str, str],
-    random_hex: Callable[[int], str] = secrets.token_hex,
+    random_hex: Callable[[int], str] = _random_hex,
 ) -> Trace:
     """Find the trace a delivery belongs to, or start one.
 
@@ -69,10 +78,10 @@ def find(
     candidates = (
         extensions.get("traceparent"), attributes.get("googclient_traceparent"), attributes.get("traceparent")
     )  # fmt: skip
-    return next(_valid(candidates), None) or _fresh(random_hex)
+    return _first_valid(candidates) or _fresh(random_hex)
 
 
-def of_request(headers: Mapping[str, str], random_hex: Callable[[int], str] = secrets.token_hex) -> Trace:
+def of_request(headers: Mapping[str, str], random_hex: Callable[[int], str] = _random_hex) -> Trace:
     """Find the trace an HTTP request belongs to, or start one.
 
     Looks at `traceparent`, then at `X-Cloud-Trace-Context`, which Google's front ends write on every request
@@ -85,13 +94,13 @@ def of_request(headers: Mapping[str, str], random_hex: Callable[[int], str] = se
     Returns:
         The trace.
     """
-    found = next(_valid([headers.get("traceparent")]), None)
+    found = _first_valid([headers.get("traceparent")])
     return (
         found or _of_cloud_trace(headers.get("x-cloud-trace-context", ""), random_hex) or _fresh(random_hex)
     )
 
 
-def _valid(candidates: Iterable[object]) -> Iterator[Trace]:
+def _first_valid(candidates: Iterable[object]) -> Trace | None:
     for candidate in candidates:
         found = _TRACEPARENT.fullmatch(candidate) if isinstance(candidate, str) else None
         if found is None or found["version"] == "ff":
@@ -99,7 +108,8 @@ def _valid(candidates: Iterable[object]) -> Iterator[Trace]:
         if found["version"] == "00" and found["rest"]:  # only a later version may have more fields
             continue
         if int(found["trace"], 16) and int(found["parent"], 16):
-            yield Trace(found["trace"], f"00-{found['trace']}-{found['parent']}-{found['flags']}")
+            return Trace(found["trace"], f"00-{found['trace']}-{found['parent']}-{found['flags']}")
+    return None
 
 
 def _of_cloud_trace(value: str, random_hex: Callable[[int], str]) -> Trace | None:

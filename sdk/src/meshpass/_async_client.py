@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshpass._base_client import BaseClient
 from meshpass._call.failures import closed
-from meshpass._call.request import Call, GetToken, RunHooks, Work, is_callers_own
+from meshpass._call.request import Attempt, Call, GetToken, RunHooks, Work, is_callers_own
 from meshpass._call.retry import RetryPolicy
 from meshpass._call.service import (
     DEADLINE_HEADER,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from meshpass._call.payload import Content, Files, Form
     from meshpass._call.plan import Outcome
     from meshpass._call.query import Params
-    from meshpass._call.request import Attempt
     from meshpass._call.service import ClientCert, EventHooks
     from meshpass._call.url_text import PathValue
     from meshpass._deadline import Deadline
@@ -469,19 +468,31 @@ class AsyncClient(BaseClient):
     async def _carry_out(self, call: "Call") -> "httpx.Response":
         from meshpass._call.plan import plan
 
-        pool = await self._open()
+        pool = self._pools.opened()
+        if pool is None:
+            pool = await self._open()
         steps = plan(self._client_state(), call)
         try:
             step = next(steps)
             while True:
-                outcome, failure = None, None
+                outcome: Outcome = None
+                failure: MeshError | TimeoutError | None = None
                 try:
-                    if isinstance(step, Work):
+                    # Most calls are a cached token and one attempt: neither takes a coroutine here.
+                    if isinstance(step, Attempt):
+                        with TimeLimit(step.left_s()):
+                            outcome = await pool.send(step)
+                    elif isinstance(step, GetToken):
+                        outcome = self._auth.cached() if isinstance(self._auth, CachedSource) else None
+                        if outcome is None:
+                            async with asyncio.timeout(step.left_s()):
+                                outcome = await self._atoken()
+                    elif isinstance(step, Work):
                         await _work(step)
                     elif isinstance(step, RunHooks):
                         await _run_hooks(step)
                     else:
-                        outcome = await self._take(step, pool)
+                        await asyncio.sleep(step)
                 except (MeshError, TimeoutError) as exc:
                     if is_callers_own(step, exc):
                         raise
@@ -495,20 +506,6 @@ class AsyncClient(BaseClient):
             steps.close()
             # An error's traceback holds this frame. With the error in it, only the garbage collector would free both.
             outcome = failure = None
-
-    async def _take(self, step: "GetToken | Attempt | float", pool: "AsyncConnectionPool") -> "Outcome":
-        if isinstance(step, float):
-            await asyncio.sleep(step)
-            return None
-        if isinstance(step, GetToken):
-            # Most calls take the cached token, and need neither a coroutine nor a timer for it.
-            cached = self._auth.cached() if isinstance(self._auth, CachedSource) else None
-            if cached is not None:
-                return cached
-            async with asyncio.timeout(step.left_s()):
-                return await self._atoken()
-        with TimeLimit(step.left_s()):
-            return await pool.send(step)
 
     async def _atoken(self) -> "Token":
         try:

@@ -14,9 +14,10 @@ the body is larger than any delivery                413     the same
 """
 
 import time
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -50,6 +51,10 @@ class _Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
+Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Gives the next message of a request: `receive` of ASGI
+(https://asgi.readthedocs.io/en/latest/specs/www.html#request-receive-event)."""
+
 ACKNOWLEDGED = Reply(200, "OK")
 """The reply to every message that is acknowledged."""
 
@@ -67,24 +72,26 @@ class PushEndpoint:
 
     enricher: Enricher
 
-    async def answer(
-        self, method: str, headers: Iterable[tuple[bytes, bytes]], body: AsyncIterable[bytes]
-    ) -> Reply:
+    async def answer(self, method: str, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> Reply:
         """Take the message in a request to its end.
 
         Args:
             method: The request's method. Cloud Run's IAM decides who may send one.
             headers: Its headers, names in lower case, as ASGI gives them.
-            body: Its body, in pieces.
+            receive: Gives its body, in pieces.
 
         Returns:
-            The reply, whose status says whether Pub/Sub is to deliver the message again.
+            The reply, whose status says whether Pub/Sub is to deliver the message again. Where the caller has gone
+            before the body was whole, it has no reader.
         """
         started_at = time.monotonic()
         if method != "POST":
             detail = f"the method is {method[:16]}, and a delivery is a POST"
             return self._refuse(_Refusal(405, "method_not_allowed", detail), started_at)
-        whole = await _whole(body)
+        try:
+            whole = await _whole(receive)
+        except _DisconnectedError:
+            return self._refuse(_INCOMPLETE, started_at)
         if whole is None:
             return self._refuse(_TOO_LARGE, started_at)
         try:
@@ -99,14 +106,6 @@ class PushEndpoint:
             return Reply(outcome.disposition.status, f"{outcome.disposition.value}: {outcome.reason}")
         return ACKNOWLEDGED
 
-    def refuse_incomplete(self) -> Reply:
-        """Refuse a request whose caller has gone before its body was whole: what reads `body` raises then.
-
-        Returns:
-            The reply, which has no reader.
-        """
-        return self._refuse(_INCOMPLETE, time.monotonic())
-
     def _refuse(self, refusal: _Refusal, started_at: float) -> Reply:
         self.enricher.count("pushes_refused", reason=refusal.reason)
         ending = Ending("refused", Severity.WARNING, "", refusal.reason, refusal.detail)
@@ -115,14 +114,27 @@ class PushEndpoint:
         return Reply(refusal.status, f"{refusal.reason}: {refusal.detail}")
 
 
-async def _whole(body: AsyncIterable[bytes]) -> bytes | None:
-    """Return the body; None where it is too large, of which no more is read then."""
+class _DisconnectedError(Exception):
+    """The caller closed the connection before the body was whole."""
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """Return the body; None where it is too large, of which no more is read then.
+
+    Raises:
+        _DisconnectedError: The caller closed the connection before the last piece.
+    """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in body:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _DisconnectedError
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             return None
-        if chunk:  # the last one of Starlette is empty
+        if not message.get("more_body"):
+            return b"".join([*chunks, chunk]) if chunks else chunk
+        if chunk:
             chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -6,7 +6,7 @@ those for itself (https://cloud.google.com/run/docs/known-issues).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from enrichment.drivers.http_lookup import HttpLookup
@@ -20,10 +20,6 @@ _HEALTH = frozenset({"/live", "/ready"})
 _HEALTHY = Reply(200, "OK")
 _STOPPING = Reply(503, "retry: the server stops")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
-
-
-class _DisconnectedError(Exception):
-    """The caller closed the connection before the body was whole."""
 
 
 class PushApplication:
@@ -42,10 +38,7 @@ class PushApplication:
             await _send_text(send, _HEALTHY)
             return
         try:
-            reply = await self._endpoint.answer(scope["method"], scope["headers"], _body(receive))
-        except _DisconnectedError:
-            self._endpoint.refuse_incomplete()
-            return
+            reply = await self._endpoint.answer(scope["method"], scope["headers"], receive)
         except asyncio.CancelledError:  # the drain's time is up
             reply = _STOPPING
         await _send_text(send, reply)
@@ -79,21 +72,6 @@ class LookupApplication:
 
 def _asks_for_health(scope: Scope) -> bool:
     return scope["path"] in _HEALTH and scope["method"] in ("GET", "HEAD")
-
-
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    """Give the pieces of a request's body.
-
-    Raises:
-        _DisconnectedError: The caller closed the connection before the last piece.
-    """
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _DisconnectedError
-        yield message["body"]
-        if not message["more_body"]:
-            return
 
 
 async def _send_text(send: Send, reply: Reply) -> None:

@@ -168,7 +168,7 @@ def receive(
         headers = httpx.Headers(list(received.headers))
         return StreamedResponse(received, headers, received.body, attempt, service)
     body = received.content
-    is_coded = any(name == b"content-encoding" for name, _ in received.headers)
+    is_coded = b"content-encoding" in [name for name, _ in received.headers]
     if is_coded and body and attempt.method != "HEAD":
         attempt.phase = "body"
         coding = httpx.Headers(list(received.headers))["content-encoding"]

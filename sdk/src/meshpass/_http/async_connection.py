@@ -81,21 +81,26 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._has_input: Callable[[], bool]  # whether the socket has something that the loop has not read yet
         self.reusable = False
 
-    def is_usable(self) -> bool:
+    def is_usable(self, now: tuple[float, float]) -> bool:
         """Report whether the connection, idle since its last exchange, is open and young enough for another.
 
         An idle connection that has something to read has been closed, or has sent what was not asked for. The event
         loop has not read it yet where it did not run since, or was busy.
-        """
-        return self.is_young() and not self._transport.is_closing() and not self._has_input()
 
-    def is_young(self) -> bool:
+        Args:
+            now: As for `is_young`.
+        """
+        return self.is_young(now) and not self._transport.is_closing() and not self._has_input()
+
+    def is_young(self, now: tuple[float, float]) -> bool:
         """Report whether the last exchange was not long ago.
 
-        The time is taken on both clocks: the monotonic one stands still while a machine is suspended.
+        Args:
+            now: The time on both clocks, the monotonic one and the other: the first stands still while a machine is
+                suspended.
         """
         monotonic, wall = self._used
-        return time.monotonic() - monotonic < KEEPALIVE_S and time.time() - wall < KEEPALIVE_S
+        return now[0] - monotonic < KEEPALIVE_S and now[1] - wall < KEEPALIVE_S
 
     async def exchange(
         self, attempt: "Attempt", release: "Callable[[AsyncConnection], None]"

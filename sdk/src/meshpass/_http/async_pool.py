@@ -1,6 +1,7 @@
 """Connection pool of the asyncio client: the connections to one service, each used by one call at a time."""
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -125,11 +126,12 @@ class AsyncConnectionPool:
 
     def _take(self, attempt: "Attempt") -> AsyncConnection | None:
         # For `fresh`, one connection was found closed: the others, idle for longer, most likely are as well.
-        while self._idle and (attempt.fresh or not self._idle[0].is_young()):
+        now = (time.monotonic(), time.time())
+        while self._idle and (attempt.fresh or not self._idle[0].is_young(now)):
             self._drop(self._idle.popleft())
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable():
+            if connection.is_usable(now):
                 attempt.reused = True
                 return connection
             self._drop(connection)

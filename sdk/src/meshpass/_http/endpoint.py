@@ -43,6 +43,9 @@ class Endpoint:
         max_response_bytes: The largest response.
         context: Makes what says whom to trust, in a thread and once; not called for http://.
 
+    Attributes:
+        takes_secrets: Whether a secret may be sent there: by TLS, or to an address of this machine or its own network.
+
     Raises:
         ValueError: the URL is anything else.
     """
@@ -64,11 +67,7 @@ class Endpoint:
             max_response_bytes=max_response_bytes,
         )
         self._pools = LoopPools(self._service, context)
-
-    @property
-    def takes_secrets(self) -> bool:
-        """Whether a secret may be sent there: by TLS, or to an address of this machine or its own network."""
-        return plaintext_problem(self._service.origin, None) is None
+        self.takes_secrets = plaintext_problem(origin, None) is None
 
     async def open(self) -> None:
         """Open a connection for the next request. A failure is left for that request to meet again."""

@@ -53,6 +53,11 @@ class LoopPools:
         # One entry: the process that it was last used in.
         self._by_process: dict[int, _Pools] = {}
 
+    def opened(self) -> "AsyncConnectionPool | None":
+        """Return the pool of the running event loop, if it is there already."""
+        pools = self._by_process.get(os.getpid())
+        return None if pools is None else pools.by_loop.get(asyncio.get_running_loop())
+
     async def get(self) -> "AsyncConnectionPool":
         """Return the pool of the running event loop.
 
@@ -60,11 +65,10 @@ class LoopPools:
             ConfigurationError: the files of CAs or of our certificate cannot be used.
             ClientClosed: the pools were closed for good.
         """
-        loop = asyncio.get_running_loop()
-        pools = self._by_process.get(os.getpid())
-        pool = None if pools is None else pools.by_loop.get(loop)
+        pool = self.opened()
         if pool is not None:
             return pool
+        loop = asyncio.get_running_loop()
         pools = self._of_this_process()
         if pools.tls is None:
             # In a thread: to read the system's CAs takes tens of milliseconds.

@@ -237,12 +237,17 @@ class Reader:
 
     def _find_end(self, fields: Fields, *, http_1_1: bool) -> None:
         """Decide where the body ends, as RFC 9112, section 6.3 says."""
-        codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
-        lengths = {
-            part.strip() for name, value in fields if name == b"content-length" for part in value.split(b",")
-        }
-        options = b",".join(value.lower() for name, value in fields if name == b"connection")
-        self._keep_alive = http_1_1 and b"close" not in [option.strip() for option in options.split(b",")]
+        codings: list[bytes] = []
+        lengths: set[bytes] = set()
+        options: list[bytes] = []
+        for name, value in fields:
+            if name == b"content-length":
+                lengths.update(part.strip() for part in value.split(b","))
+            elif name == b"transfer-encoding":
+                codings.append(value.lower())
+            elif name == b"connection":
+                options += [option.strip() for option in value.lower().split(b",")]
+        self._keep_alive = http_1_1 and b"close" not in options
         if codings and (codings != [b"chunked"] or lengths or not http_1_1):
             raise WireError("the response's length is ambiguous")
         if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
