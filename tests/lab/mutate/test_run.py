@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file import CaseFileError, parse_case_file
+from meshlab.mutate.changed_objects import Objects
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
 from tests.lab.kube import app
@@ -66,6 +68,25 @@ def test_a_mutant_under_which_every_request_ends_as_before_is_equivalent(run: Mu
     # The rule takes /open alone, which is not /secret.
     found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
     assert (found.state, found.missing) == ("equivalent", None)
+
+
+def test_a_gateway_that_is_assumed_for_a_selector_is_gone_without_it_and_a_case_notices() -> None:
+    assumed = [
+        replace(one, body={**one.body, "spec": {**one.body["spec"], "selector": {"istio": "ingressgateway"}}})
+        if one.kind == "Gateway"
+        else one
+        for one in shop().manifests
+    ]
+    text = """
+cases:
+  - name: open
+    from: {outside: istio-system/istio-ingressgateway}
+    request: GET http://shop.example:8080/open
+    expect: 403 shop/cart
+"""
+    with mutation_run(Objects(tuple(assumed)), cases(text)) as run:
+        found = result(run, "Gateway", "spec.selector.istio", "selects nothing")
+    assert (found.state, found.caught_by) == ("caught", "open")
 
 
 def test_a_mutant_that_changes_no_proxy_sends_nothing() -> None:

@@ -135,6 +135,8 @@ class Finder:
             grave = [each for each in differences if each.change.kind in _GRAVE]
             if shown := self._shown(side, changed, grave):
                 return shown
+            if grave:
+                side.group.take(changed)  # the mesh without the change was asked last
         if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
             return shown
         return Found(
