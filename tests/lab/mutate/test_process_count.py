@@ -21,3 +21,8 @@ def test_a_processor_keeps_two_processes_busy_and_the_system_has_a_limit() -> No
     assert process_count(1000, 10, 1) == 2
     assert process_count(1000, 10, 2) == 4
     assert process_count(1000, 10, 64) == 4
+
+
+def test_the_system_must_let_the_proxies_of_all_processes_run() -> None:
+    assert process_count(1000, 10, 8, room=3) == 3
+    assert process_count(1000, 10, 8, room=0) == 1

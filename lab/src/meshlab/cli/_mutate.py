@@ -1,6 +1,5 @@
 """`meshlab mutate`: conditions of the manifests that could be lost without a case that fails."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -139,7 +138,7 @@ def _refused(error: "CasesFailError", *, as_json: bool) -> Exit:
 
 def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted") -> "Mutated":
     from meshlab.mutate.chosen_mutants import choose
-    from meshlab.mutate.process_count import process_count
+    from meshlab.mutate.process_count import processes_here
     from meshlab.mutate.processes import mutation_processes
     from meshlab.mutate.progress import MutationProgress
     from meshlab.mutate.run import check_names, mutation_run
@@ -147,7 +146,7 @@ def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted")
     chosen = choose(objects.mutants(), wanted)
     check_names(objects, case_files)
     cases = sum(len(file.cases) for file in case_files)
-    processes = process_count(len(chosen.mutants), cases, os.cpu_count() or 1)
+    processes = processes_here(objects, len(chosen.mutants), cases)
     with MutationProgress(sys.stderr) as bar:
         bar.starting(cases)
         if processes > 1:

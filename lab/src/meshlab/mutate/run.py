@@ -23,6 +23,7 @@ from meshlab.mutate.finder import Finder
 from meshlab.mutate.group import Group
 from meshlab.mutate.order import Order
 from meshlab.mutate.results import Result
+from meshlab.processes.supervisor import NoInotifyInstanceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -182,6 +183,8 @@ class MutationRun:
         except (LabError, ManifestError) as error:
             return Result(mutant, "not judged", reason=str(error))
         except BenchError as error:
+            if isinstance(error.__cause__, NoInotifyInstanceError):
+                raise  # that says nothing about the mutant
             self._start_anew()
             return Result(mutant, "caught", f"the run itself: {error}")
 
@@ -233,6 +236,8 @@ class MutationRun:
                 result.mutant, objects, lambda cases: self.order.of(result.mutant, cases)
             )
         except BenchError as error:
+            if isinstance(error.__cause__, NoInotifyInstanceError):
+                raise
             self._finder.close()
             why = f"no request was found that shows it, because the bench failed: {error}"
             return replace(result, reason=why)
