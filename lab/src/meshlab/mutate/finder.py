@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meshlab.battery.chosen_requests import KnownChoices
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
@@ -46,12 +47,14 @@ class Found:
         missing: The case that shows it.
         reason: Why there is no case although a request differs, or what could not be judged.
         effect: What changes, where a request differs.
+        refused: Why a proxy refuses the change, so that nothing was asked.
     """
 
     differs: bool
     missing: MissingCase | None = None
     reason: str = ""
     effect: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Finder:
         self._base = base
         self._mesh = base.mesh(objects)
         self._sides: list[_Side] = []
+        self._known = KnownChoices()
 
     def close(self) -> None:
         """End what runs. Where it is used again, all of it starts anew."""
@@ -96,18 +100,18 @@ class Finder:
             LabError: The changed mesh cannot be run.
         """
         meshes = (self._mesh, self._base.mesh(objects))
-        battery = derive(meshes)
+        battery = derive(meshes, known=self._known)
         self.not_covered |= dict.fromkeys(not_covered_with_impostors(battery))
         battery = replace(battery, questions=tuple(pinned(battery.questions, meshes)))
         found = self._asked(mutant, objects, battery, first)
-        if found.differs or not impostors(meshes, battery):
+        if found.differs or found.refused or not impostors(meshes, battery):
             return found
         side = self._side(battery.setup)
         changed = side.group.changed(objects, mutant)
         answered = [] if changed.same else side.answered(mutant, changed, battery.questions)
         for other in impostors(meshes, replace(battery, questions=tuple(answered))):
             shown = self._asked(mutant, objects, other, first)
-            if shown.differs:
+            if shown.differs or shown.refused:
                 return shown
         return found
 
@@ -125,7 +129,7 @@ class Finder:
             return Found(differs=False)
         side.learn(battery.questions)
         if refused := side.group.take(changed):
-            return Found(differs=True, reason=refused)
+            return Found(differs=False, refused=refused)
         found: list[_Difference] = []
         unjudged = 0
         for differences, unknown in side.differences(mutant, changed, battery.questions, first):

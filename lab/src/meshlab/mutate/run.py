@@ -216,6 +216,8 @@ class MutationRun:
         if missing := group.unknown_servers(changed):
             return Result(mutant, "caught", f"the case file: the mesh does not know {missing}")
         meeting = group.meeting(changed, mutant, group.cases)
+        if not meeting and self._finder is not None:
+            return None  # no proxy has to take it here; those that the battery is sent to will
         cases = self.order.of(mutant, meeting, partial(_keeps_out, group, changed))
         if refused := group.take(changed):
             return Result(mutant, "not judged", reason=refused)
@@ -241,6 +243,8 @@ class MutationRun:
             self._finder.close()
             why = f"no request was found that shows it, because the bench failed: {error}"
             return replace(result, reason=why)
+        if found.refused:
+            return replace(result, state="not judged", reason=found.refused)
         if not found.differs and result.mutant.made.unseen:
             return replace(result, state="not judged", reason=result.mutant.made.unseen)
         if not found.differs:
