@@ -79,5 +79,6 @@ class _AtPod:
 def _refused_token(values: dict[str, Value], rules: Sequence[tuple[JwtRule, ...]]) -> str:
     token = values.get(TOKEN)
     if isinstance(token, Token) and rules and all(refused(token, known) for known in rules):
-        return f"token {token.issuer} {token.flaw} {token.audience} {token.placement} {token.name}"
+        audiences = " ".join(token.audiences)
+        return f"token {token.issuer} {token.flaw} {audiences} {token.placement} {token.name}"
     return ""

@@ -131,8 +131,9 @@ class Finder:
         if refused := side.group.take(changed):
             return Found(differs=False, refused=refused)
         found: list[_Difference] = []
-        unjudged = 0
-        for differences, unknown in side.differences(mutant, changed, battery.questions, first):
+        asked = unjudged = 0
+        for differences, sent, unknown in side.differences(mutant, changed, battery.questions, first):
+            asked += sent
             unjudged += unknown
             found += differences
             # The rest is not sent once a request is let in that was refused.
@@ -143,9 +144,7 @@ class Finder:
                 side.group.take(changed)  # the mesh without the change was asked last
         if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
             return shown
-        return Found(
-            differs=False, reason=f"{unjudged} requests of the battery were not judged" if unjudged else ""
-        )
+        return Found(differs=False, reason=_proof(asked, unjudged))
 
     def _side(self, needed: Setup) -> _Side:
         setup = _joined(self._base.setup, needed)
@@ -222,8 +221,8 @@ class _Side:
         changed: ChangedMesh,
         questions: Sequence[Question],
         first: Callable[[Sequence[Case]], list[Case]],
-    ) -> Iterator[tuple[list[_Difference], int]]:
-        """Yield what ends otherwise of requests that are sent together, and how many could not be judged."""
+    ) -> Iterator[tuple[list[_Difference], int, int]]:
+        """Yield what ends otherwise of requests sent together, how many they are, and how many could not be judged."""
         by_key = {case_key(each.case): each for each in questions}
         cases = first(self.group.meeting(changed, mutant, [each.case for each in by_key.values()]))
         for outcomes in self.group.send(cases):
@@ -234,7 +233,16 @@ class _Side:
                 unjudged += any(effect.unknown for effect in effects)
                 if change := change_of(*effects):
                     found.append(_Difference(by_key[key], self._today[key], outcome, effects, change))
-            yield found, unjudged
+            yield found, len(outcomes), unjudged
+
+
+def _proof(asked: int, unjudged: int) -> str:
+    """Return what a reader can check of a change after which no request ends otherwise."""
+    judged = asked - unjudged
+    noun = "request" if judged == 1 else "requests"
+    ended = f"{judged} {noun} that can meet it, sent to both meshes, ended alike" if judged else ""
+    doubtful = f"{unjudged} requests of the battery were not judged" if unjudged else ""
+    return "; ".join(filter(None, (ended, doubtful))) or "no request of the battery can meet it"
 
 
 def _joined(own: Setup, battery: Setup) -> Setup:
