@@ -19,6 +19,7 @@ from meshlab.bench.survey import Endpoint, Entrance, PolicyRule, Survey
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 from meshlab.visible_text import json_text, one_line, visible, without_log_commands
+from rich.text import Text
 
 from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, outcome_of, refused
 
@@ -319,7 +320,7 @@ def test_what_only_looks_like_a_command_of_a_log_stays(text: str) -> None:
 def test_a_word_of_a_manifest_that_begins_a_wrapped_line_is_no_command() -> None:
     output = io.StringIO()
     on = terminal.SafeConsole(file=output, width=30, markup=False, highlight=False, emoji=False)
-    on.print(terminal.Text("the policy names the path x/yy ::error::stop"))
+    on.print(Text("the policy names the path x/yy ::error::stop"))
     assert [line.lstrip()[:2] for line in output.getvalue().splitlines()] == ["th", ": "]
 
 
