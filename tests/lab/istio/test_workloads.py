@@ -129,7 +129,7 @@ def test_traffic_that_an_annotation_leads_past_the_sidecar_is_not_judged_and_oth
         assert f"{value!r} leads requests" in str(problem)
     for port in judged:
         assert mesh.untrusted(cart, direction, None, port) == []
-    other = "inbound" if direction == "outbound" else "outbound"
+    other: Direction = "inbound" if direction == "outbound" else "outbound"
     assert mesh.untrusted(cart, other, None, 8080) == []
 
 
