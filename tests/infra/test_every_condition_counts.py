@@ -60,7 +60,7 @@ EQUIVALENTS = [
         route_only_refuses,
     ),
     Equivalent(
-        rf"{_ROUTE}\.match\.\d+\.uri: (removed|the prefix \S+)$",
+        rf"{_ROUTE}\.match\.\d+\.uri: (removed|\S+ becomes a prefix)$",
         "the path is a whole one, and the gateway's policies admit no other of the host with the method",
         path_is_exact,
     ),
