@@ -16,7 +16,6 @@ from tests.infra.mutation.equivalents import (
     keeps_routes_from_sidecars,
     one_issuer,
     path_is_exact,
-    route_only_refuses,
     serves_its_own_namespaces,
 )
 from tests.infra.mutation.own import OwnRun, mutation_run
@@ -53,11 +52,6 @@ EQUIVALENTS = [
         rf"{_ROUTE}\.match\.\d+\.method: removed",
         "the gateway's policies refuse every other method of the host, and all its routes lead to one service",
         host_of_one_service,
-    ),
-    Equivalent(
-        rf"{_ROUTE}\.match\.\d+\.uri(\.regex: |: removed)",
-        "the route only refuses: what it refuses more would find no route, or is refused by the policies before",
-        route_only_refuses,
     ),
     Equivalent(
         rf"{_ROUTE}\.match\.\d+\.uri: (removed|\S+ becomes a prefix)$",

@@ -79,11 +79,6 @@ def host_of_one_service(mutant: Mutant, objects: Objects) -> bool:
     return not any(set(one["spec"]["hosts"]) & set(spec["hosts"]) for one in others)
 
 
-def route_only_refuses(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether the route that a mutant changes answers by itself and leads nowhere."""
-    return "directResponse" in _route_of(mutant, objects) and "route" not in _route_of(mutant, objects)
-
-
 def path_is_exact(mutant: Mutant, objects: Objects) -> bool:
     """Return whether a match asks for one whole path, and no other VirtualService has its hosts."""
     match = _route_of(mutant, objects)["match"][int(mutant.path.split(".")[4])]
