@@ -80,9 +80,11 @@ def host_of_one_service(mutant: Mutant, objects: Objects) -> bool:
 
 
 def path_is_exact(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether a match asks for one whole path, and no other VirtualService has its hosts."""
-    match = _route_of(mutant, objects)["match"][int(mutant.path.split(".")[4])]
-    return list(match["uri"]) == ["exact"] and host_of_one_service(mutant, objects)
+    """Return whether a match of a route that leads on asks for one whole path, and none else has the hosts."""
+    route = _route_of(mutant, objects)
+    match = route["match"][int(mutant.path.split(".")[4])]
+    leads_on = "route" in route and "directResponse" not in route
+    return leads_on and list(match["uri"]) == ["exact"] and host_of_one_service(mutant, objects)
 
 
 def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:
