@@ -14,7 +14,7 @@ def test_few_mutants_are_not_worth_a_further_mesh() -> None:
 def test_a_mesh_with_many_cases_takes_longer_to_start_and_needs_more_mutants() -> None:
     assert process_count(70, 40, 8) == 3
     assert process_count(70, 800, 8) == 1
-    assert process_count(80, 800, 8) == 2
+    assert process_count(120, 800, 8) == 2
 
 
 def test_a_processor_keeps_two_processes_busy_and_the_system_has_a_limit() -> None:

@@ -17,7 +17,7 @@ _PER_PROCESSOR = 2
 """A process waits half of its time: for proxies that take a configuration, and for what they log."""
 _MOST = 4
 _MUTANTS = 20
-_CASES_FOR_A_MUTANT = 40
+_CASES_FOR_A_MUTANT = 20
 """A further mesh takes as long to start as some mutants take to be asked, and it must pass all cases first."""
 _MESHES = 3
 """Beside the mesh of the cases run those to which batteries are sent, some of them with servers of their own."""
