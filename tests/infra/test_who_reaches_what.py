@@ -50,6 +50,8 @@ def test_user_profile_is_reached_by_its_callers_and_by_the_gateway_with_their_to
 
 def test_orders_is_reached_by_its_two_callers(found: dict[str, Matrix]) -> None:
     callers = [f"token with sub 10000000000000000000{number}, {GOOGLE}" for number in (1, 2)]
+    # It has the audience of this caller, and another one that user-profile asks for, where the gateway leads as well.
+    callers.append(f"{callers[1]} (also for internal-reports)")
     assert {name for name in found["orders/orders"].reached_by if name.startswith("outside")} == {
         f"outside {GATEWAY}, {caller}" for caller in callers
     }

@@ -15,7 +15,7 @@ from meshlab.errors import LabError
 from meshlab.istio import Address
 from meshlab.lab.contract_tokens import Tokens
 from meshlab.manifest import ManifestError
-from meshlab.processes.envoy import split_listeners
+from meshlab.processes.envoy import DiscoveryFile, split_listeners
 
 from tests.probe import Connector, Request, client_tls
 from tests.probe import send as send_request
@@ -162,13 +162,15 @@ def test_only_listeners_change_in_a_running_proxy(mesh: ProjectMesh) -> None:
 
 
 def test_listeners_are_parted_from_the_rest_and_named_by_their_content() -> None:
-    def parted(port: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def parted(port: int) -> tuple[dict[str, Any], DiscoveryFile]:
         config = {"admin": {}, "staticResources": {"clusters": [], "listeners": [{"name": str(port)}]}}
         return split_listeners(config, Path("/run/lds.json"))
 
     bootstrap, listeners = parted(1)
     assert bootstrap["staticResources"] == {"clusters": []}
     assert bootstrap["dynamicResources"]["ldsConfig"]["pathConfigSource"] == {"path": "/run/lds.json"}
-    assert [listener["name"] for listener in listeners["resources"]] == ["1"]
+    written = json.loads(listeners.text)
+    assert [listener["name"] for listener in written["resources"]] == ["1"]
+    assert written["version_info"] == listeners.version
     assert parted(1) == (bootstrap, listeners)
-    assert parted(2)[1]["version_info"] != listeners["version_info"]
+    assert parted(2)[1].version != listeners.version

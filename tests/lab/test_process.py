@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.errors import LabError
-from meshlab.processes.supervisor import Supervisor
+from meshlab.processes.inotify import free_inotify_instances
+from meshlab.processes.supervisor import NoInotifyInstanceError, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +156,27 @@ def test_the_end_of_an_envoys_log_is_why_it_gave_up_and_not_its_stack_trace() ->
     with Supervisor() as supervisor:
         child = supervisor.spawn("proxy", [sys.executable, "-c", code])
         with pytest.raises(
-            LabError, match=r"sysctl fs\.inotify\.max_user_instances(.|\n)*inotify_fd_"
+            NoInotifyInstanceError, match=r"sysctl fs\.inotify\.max_user_instances(.|\n)*inotify_fd_"
         ) as caught:
-            child.listening_port()
+            child.wait_until(lambda: False, "did not get ready")
     assert "#0" not in str(caught.value)
+
+
+def test_an_envoy_that_ends_for_another_reason_than_one_before_it_in_the_log_had_room() -> None:
+    lines = ["assert failure: inotify_fd_ >= 0. Details: too few", "[critical] unknown field"]
+    code = f"import sys; sys.stderr.write({chr(10).join(lines)!r}); sys.exit(1)"
+    with Supervisor() as supervisor:
+        child = supervisor.spawn("proxy", [sys.executable, "-c", code])
+        with pytest.raises(LabError) as caught:
+            child.wait_until(lambda: False, "did not get ready")
+    assert not isinstance(caught.value, NoInotifyInstanceError)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no inotify")
+def test_what_is_free_of_inotify_is_counted_and_given_back() -> None:
+    assert free_inotify_instances(0) == 0
+    first = free_inotify_instances(3)
+    assert 0 <= first <= 3
+    links = [link.name for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    free_inotify_instances(3)
+    assert [link.name for link in Path("/proc/self/fd").iterdir() if link.is_symlink()] == links

@@ -18,7 +18,8 @@ from meshlab.bench.report.run import Run
 from meshlab.bench.survey import Endpoint, Entrance, PolicyRule, Survey
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
-from meshlab.visible_text import json_text, one_line, visible
+from meshlab.visible_text import json_text, one_line, visible, without_log_commands
+from rich.text import Text
 
 from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, outcome_of, refused
 
@@ -293,3 +294,37 @@ def test_nothing_prints_past_the_function_and_the_console_that_make_text_visible
     raw = re.compile(r"typer\.echo\(|(?<!Safe)Console\(")
     found = {str(path.relative_to(source)) for path in source.rglob("*.py") if raw.search(path.read_text())}
     assert found == {"cli/_output.py"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error::broken", ": :error::broken"),
+        ("first\n   ::set-output name=x::y", "first\n   : :set-output name=x::y"),
+        ("the log holds ##[add-mask]a", "the log holds # #[add-mask]a"),
+        ("##vso[task.setvariable variable=x]y", "# #vso[task.setvariable variable=x]y"),
+        ("##teamcity[buildStop]", "# #teamcity[buildStop]"),
+    ],
+)
+def test_no_line_is_a_command_to_the_runner_of_a_ci_system(text: str, shown: str) -> None:
+    assert without_log_commands(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["::1", "listens on\n::ffff:10.0.0.1", "a ::b:: c", "## a title", "#1", "::"]
+)
+def test_what_only_looks_like_a_command_of_a_log_stays(text: str) -> None:
+    assert without_log_commands(text) == text
+
+
+def test_a_word_of_a_manifest_that_begins_a_wrapped_line_is_no_command() -> None:
+    output = io.StringIO()
+    on = terminal.SafeConsole(file=output, width=30, markup=False, highlight=False, emoji=False)
+    on.print(Text("the policy names the path x/yy ::error::stop"))
+    assert [line.lstrip()[:2] for line in output.getvalue().splitlines()] == ["th", ": "]
+
+
+def test_a_json_document_holds_the_same_text_and_no_command() -> None:
+    text = json_text({"path": "##[error]x"})
+    assert "##" not in text
+    assert json.loads(text) == {"path": "##[error]x"}

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["JWT", "json_text", "one_line", "visible", "without_tokens"]
+__all__ = ["JWT", "json_text", "one_line", "visible", "without_log_commands", "without_tokens"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # The compact form of a JWS (RFC 7515, section 3.1) or JWE (RFC 7516, section 3.1), or its beginning where a text was
 # cut: the header is a JSON object.
 JWT = re.compile(r"eyJ[\w-]+\.(?:[\w-]*\.){0,3}[\w-]+")
 """What looks like a token."""
+# What the runner of a CI system takes for a command in a log: GitHub's `::name key=value::text` at the begin of a line
+# (actions/runner, src/Runner.Common/ActionCommand.cs), and `##[name]`, `##vso[name]` or `##teamcity[name]` anywhere.
+_LOG_COMMAND = re.compile(r"^[^\S\n]*:(?=:[A-Za-z][^\n]*?::)|#(?=#\w*\[)", re.MULTILINE)
 # The query parameter in which Istio looks for a token unless a rule names others. The value may stand in JSON.
 _TOKEN_PARAMETER = re.compile(r"""([?&]access_token=)[^&#\s"'<>\\]+""", re.IGNORECASE)
 
@@ -30,6 +33,18 @@ def visible(text: str, *, keep_tokens: bool = False) -> str:
     """
     seen = text if text.isprintable() else "".join(map(_visible_character, text))
     return seen if keep_tokens else without_tokens(seen)
+
+
+def without_log_commands(text: str) -> str:
+    """Return a text in which no line is a command to the runner of a CI system that reads the log.
+
+    A space parts what would begin the command. The text must be whole lines, as they are printed: where a long line is
+    wrapped, any of its words may begin the next one.
+
+    Args:
+        text: Any number of lines.
+    """
+    return _LOG_COMMAND.sub(r"\g<0> ", text)
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -53,6 +68,7 @@ def json_text(document: object, *, sort_keys: bool = False, keep_tokens: bool = 
     """
     # JSON allows DEL in a string, and `json.dumps` leaves it.
     text = json.dumps(document, indent=2, sort_keys=sort_keys).replace("\x7f", "\\u007f")
+    text = text.replace("##", "#\\u0023")  # the same text for a reader of JSON, and no command in a log
     return text if keep_tokens else without_tokens(text)
 
 

@@ -53,25 +53,15 @@ def audience_of_one_caller(mutant: Mutant, objects: Objects) -> bool:
     )
 
 
-def no_audience_holds_another(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether no audience of the issuer's rule begins or ends with another."""
-    rule = _token_rule(mutant, objects)
-    names = rule["audiences"] if rule and is_about_audiences(mutant, objects) else []
-    return bool(names) and not any(
-        one != other and (one.startswith(other) or one.endswith(other)) for one in names for other in names
-    )
-
-
 def is_about_audiences(mutant: Mutant, objects: Objects) -> bool:
     """Return whether the condition that a mutant changes is the one on a token's audiences."""
     condition = rule_of(mutant, objects)["when"][int(mutant.path.split(".")[4])]
     return bool(condition["key"] == "request.auth.audiences")
 
 
-def no_issuer_ends_with_another(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether the issuers of the proxy's rules cannot be taken for each other by their ends."""
-    issuers = [rule["issuer"] for rule in _rules(mutant, objects)]
-    return not any(one != other and one.endswith(other) for one in issuers for other in issuers)
+def one_issuer(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether the proxy of a policy verifies tokens of one issuer alone."""
+    return len({rule["issuer"] for rule in _rules(mutant, objects)}) == 1
 
 
 def keeps_routes_from_sidecars(mutant: Mutant, objects: Objects) -> bool:
@@ -89,15 +79,12 @@ def host_of_one_service(mutant: Mutant, objects: Objects) -> bool:
     return not any(set(one["spec"]["hosts"]) & set(spec["hosts"]) for one in others)
 
 
-def route_only_refuses(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether the route that a mutant changes answers by itself and leads nowhere."""
-    return "directResponse" in _route_of(mutant, objects) and "route" not in _route_of(mutant, objects)
-
-
 def path_is_exact(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether a match asks for one whole path, and no other VirtualService has its hosts."""
-    match = _route_of(mutant, objects)["match"][int(mutant.path.split(".")[4])]
-    return list(match["uri"]) == ["exact"] and host_of_one_service(mutant, objects)
+    """Return whether a match of a route that leads on asks for one whole path, and none else has the hosts."""
+    route = _route_of(mutant, objects)
+    match = route["match"][int(mutant.path.split(".")[4])]
+    leads_on = "route" in route and "directResponse" not in route
+    return leads_on and list(match["uri"]) == ["exact"] and host_of_one_service(mutant, objects)
 
 
 def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:

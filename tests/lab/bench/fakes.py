@@ -80,6 +80,7 @@ class FakeMesh:
     mesh: Mesh = field(default_factory=lambda: load_mesh([]))
     notes: Sequence[str] = ()
     refusals: Sequence[str] = ()
+    by_weight: Sequence[FakeMesh] = ()
     files: Sequence[Path] = ()
     proxies: Sequence[WorkloadRef] = (GATEWAY, CART)
     configs: Mapping[str, Any] = field(default_factory=dict)

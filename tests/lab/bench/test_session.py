@@ -9,7 +9,7 @@ from meshlab.bench.case import AppSpec
 from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.bench.case_file.collect import collect
 from meshlab.bench.protocol import BenchError, MeshNames
-from meshlab.bench.selection import SelectionError, selector
+from meshlab.bench.selection import SelectionError, select, selector
 from meshlab.bench.session import Choice, run_cases, with_apps
 from meshlab.errors import LabError
 
@@ -136,6 +136,13 @@ def test_words_of_names_are_joined_by_and_or_and_not(expression: str, selected: 
 def test_an_expression_that_cannot_be_read_is_refused(expression: str) -> None:
     with pytest.raises(SelectionError, match="-k"):
         selector(expression)
+
+
+def test_a_message_about_an_expression_names_the_option_that_it_was_written_with() -> None:
+    with pytest.raises(SelectionError, match=r"^--explain 'no such' selects none of the 0 cases"):
+        select([], "no such", option="--explain")
+    with pytest.raises(SelectionError, match=r"^--explain 'and': "):
+        select([], "and", option="--explain")
 
 
 def test_an_expression_that_selects_nothing_is_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meshlab.diff.effect import Kind
-from meshlab.diff.report.markdown import MOST_CHARACTERS, as_markdown, code
+from meshlab.diff.report.markdown import MOST_CHARACTERS, as_markdown, code, code_in_cell
 
 from tests.lab.diff.results import ALLOWED, REFUSED, finding, result
 
@@ -66,7 +66,7 @@ def text_of(span: str) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_text_is_one_code_span_in_one_cell(text: str) -> None:
-    row = f"| {code(text)} | {code('next')} |"
+    row = f"| {code_in_cell(text)} | {code_in_cell('next')} |"
     assert "\n" not in row
     first, second = cells(row)
     assert text_of(second) == "next"
@@ -75,13 +75,20 @@ def test_a_hostile_text_is_one_code_span_in_one_cell(text: str) -> None:
 
 @given(st.text(max_size=120))
 def test_any_text_is_one_code_span_in_one_cell(text: str) -> None:
-    first, second = cells(f"| {code(text)} | {code(text)} |")
+    first, second = cells(f"| {code_in_cell(text)} | {code_in_cell(text)} |")
     assert text_of(first) == text_of(second)
+
+
+def test_a_bar_outside_of_a_table_is_written_as_it_is() -> None:
+    # In a code span a backslash is a backslash, and a reader would see it before each bar.
+    assert text_of(code("subsets v1|v2")) == "subsets v1|v2"
+    text = as_markdown(result(finding(), not_covered=("expression a|b",)))
+    assert "- `expression a|b`" in text
 
 
 @pytest.mark.parametrize("text", ["a | b", "a `b` c", "https://a.example/?q=1", "a\\b", "x | `y` | z"])
 def test_an_ordinary_text_stays_as_it_is(text: str) -> None:
-    (cell,) = cells(f"| {code(text)} |")
+    (cell,) = cells(f"| {code_in_cell(text)} |")
     assert text_of(cell) == text
 
 

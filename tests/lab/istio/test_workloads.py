@@ -8,6 +8,8 @@ import pytest
 from meshlab.istio import WorkloadPort, WorkloadRef, load_mesh
 
 if TYPE_CHECKING:
+    from meshlab.istio.model.trust import Direction
+
     from tests.lab.istio.conftest import SmallMesh
 
 POD = "spec.template"
@@ -79,13 +81,13 @@ def test_a_proxy_that_is_not_there_cannot_be_compiled(small: SmallMesh) -> None:
         ),
         (
             f"{POD}.metadata.annotations",
-            {"traffic.sidecar.istio.io/excludeInboundPorts": "15090,8080"},
-            "'15090,8080' leads traffic past the sidecar",
+            {"traffic.sidecar.istio.io/excludeInboundPorts": "8080,http"},
+            "'8080,http' is no list of ports",
         ),
         (
             f"{POD}.metadata.annotations",
-            {"traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0"},
-            "leads traffic past the sidecar",
+            {"sidecar.istio.io/interceptionMode": "NONE"},
+            "'NONE' changes which traffic passes the sidecar",
         ),
         (
             f"{POD}.metadata.annotations",
@@ -99,6 +101,36 @@ def test_a_pod_that_traffic_could_pass_unseen_is_refused(
     small: SmallMesh, path: str, value: object, says: str
 ) -> None:
     assert says in small.refusal(deployment(small, path, value), without=("Deployment/cart",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "direction", "unjudged", "judged"),
+    [
+        ("excludeOutboundPorts", "3306, 6379", "outbound", [3306, 6379], [80, 8080]),
+        ("excludeOutboundIPRanges", "10.0.0.0/8", "outbound", [80, 443], []),
+        ("includeOutboundIPRanges", "10.0.0.0/8", "outbound", [80, 443], []),
+        ("includeOutboundIPRanges", "*", "outbound", [], [80]),
+        ("includeOutboundPorts", "3306", "outbound", [], [3306]),
+        ("excludeInboundPorts", "15090,8080", "inbound", [8080], [9090]),
+        ("excludeInboundPorts", "15020,15090", "inbound", [], [8080, 15090]),
+        ("includeInboundPorts", "9090", "inbound", [8080], [9090]),
+        ("includeInboundPorts", "", "inbound", [8080], []),
+        ("includeInboundPorts", "*", "inbound", [], [8080]),
+    ],
+)
+def test_traffic_that_an_annotation_leads_past_the_sidecar_is_not_judged_and_other_traffic_is(
+    small: SmallMesh, name: str, value: str, direction: Direction, unjudged: list[int], judged: list[int]
+) -> None:
+    annotations = {f"traffic.sidecar.istio.io/{name}": value}
+    mesh = small.mesh(deployment(small, f"{POD}.metadata.annotations", annotations))
+    cart = mesh.workload(small.app_ref)
+    for port in unjudged:
+        (problem,) = mesh.untrusted(cart, direction, None, port)
+        assert f"{value!r} leads requests" in str(problem)
+    for port in judged:
+        assert mesh.untrusted(cart, direction, None, port) == []
+    other: Direction = "inbound" if direction == "outbound" else "outbound"
+    assert mesh.untrusted(cart, other, None, 8080) == []
 
 
 def test_a_gateway_template_without_injection_is_refused(small: SmallMesh) -> None:

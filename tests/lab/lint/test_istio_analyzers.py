@@ -45,7 +45,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "Deprecated": ("ML220",),
     "DeploymentAssociatedToMultipleServices": ("ML513",),
     "DeploymentConflictingPorts": ("ML513",),
-    "DestinationRuleSubsetNotSelectPods": ("ML402",),
+    "DestinationRuleSubsetNotSelectPods": ("ML402", "ML411"),
     "ExternalNameServiceTypeInvalidPortName": ("ML507",),
     "GatewayDuplicateCertificate": ("ML112",),
     "GatewayPortNotDefinedOnService": ("ML102",),

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.protocol import BenchError
+from meshlab.mutate import processes
 from meshlab.mutate.edits import REMOVED
-from meshlab.mutate.processes import MutationProcesses, _sendable, mutation_processes
+from meshlab.mutate.process_work import sendable
+from meshlab.mutate.processes import MutationProcesses, mutation_processes
 from meshlab.mutate.run import CasesFailError, mutation_run
 
+from tests.lab.mutate.giving_back import FIRST, give_back, work_but_for_the_first
 from tests.lab.mutate.shop import CASES, cases, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,29 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence() -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_others_ask_what_a_process_without_room_for_its_proxies_gives_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(processes, "work", work_but_for_the_first)
+    monkeypatch.setenv(FIRST, str(tmp_path / "first"))
+    objects = shop()
+    mutants = [one for one in objects.mutants() if one.kind == "PeerAuthentication"]
+    with mutation_processes(objects, cases(), mutants, processes=2) as run:
+        assert [result.mutant for result in run.results()] == mutants
+    assert (tmp_path / "first").exists()
+
+
+def test_a_run_without_room_for_any_proxies_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "work", give_back)
+    objects = shop()
+    with (
+        mutation_processes(objects, cases(), list(objects.mutants()), processes=2) as run,
+        pytest.raises(BenchError, match="no inotify instance is left"),
+    ):
+        list(run.results())
+    assert multiprocessing.active_children() == []
+
+
 def test_a_run_that_is_left_early_ends_its_processes(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,7 +119,7 @@ def test_an_error_that_no_other_process_can_raise_arrives_in_words() -> None:
             super().__init__("no key")
             self.lock = threading.Lock()
 
-    arrived = _sendable(LockedError())
+    arrived = sendable(LockedError())
     assert (type(arrived), str(arrived)) == (RuntimeError, "LockedError: no key")
 
 
@@ -103,13 +130,13 @@ def test_an_unforeseen_error_brings_its_traceback() -> None:
     try:
         fail()
     except KeyError as error:
-        arrived = _sendable(error)
+        arrived = sendable(error)
     assert isinstance(arrived, KeyError)
     assert "in fail" in arrived.__notes__[0]
 
 
 def test_a_foreseen_error_arrives_as_it_is() -> None:
-    arrived = _sendable(BenchError("Envoy did not start"))
+    arrived = sendable(BenchError("Envoy did not start"))
     assert (type(arrived), str(arrived), getattr(arrived, "__notes__", [])) == (
         BenchError,
         "Envoy did not start",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file import CaseFileError, parse_case_file
+from meshlab.mutate.changed_objects import Objects
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
 from tests.lab.kube import app
@@ -66,6 +69,63 @@ def test_a_mutant_under_which_every_request_ends_as_before_is_equivalent(run: Mu
     # The rule takes /open alone, which is not /secret.
     found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
     assert (found.state, found.missing) == ("equivalent", None)
+    assert re.fullmatch(r"[1-9]\d* requests that can meet it, sent to both meshes, ended alike", found.reason)
+
+
+def test_a_gateway_that_is_assumed_for_a_selector_is_gone_without_it_and_a_case_notices() -> None:
+    assumed = [
+        replace(one, body={**one.body, "spec": {**one.body["spec"], "selector": {"istio": "ingressgateway"}}})
+        if one.kind == "Gateway"
+        else one
+        for one in shop().manifests
+    ]
+    text = """
+cases:
+  - name: open
+    from: {outside: istio-system/istio-ingressgateway}
+    request: GET http://shop.example:8080/open
+    expect: 403 shop/cart
+"""
+    with mutation_run(Objects(tuple(assumed)), cases(text)) as run:
+        found = result(run, "Gateway", "spec.selector.istio", "selects nothing")
+    assert (found.state, found.caught_by) == ("caught", "open")
+
+
+TWO_AUDIENCES = """---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens, namespace: shop}
+spec:
+  jwtRules:
+  - {issuer: "https://idp.example", jwksUri: "https://idp.example/keys", audiences: [shop, till]}
+  - {issuer: "https://other.example", jwksUri: "https://other.example/keys", audiences: [till]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: staff, namespace: shop}
+spec:
+  rules:
+  - from: [{source: {requestPrincipals: ["https://idp.example/alice"]}}]
+    when: [{key: "request.auth.audiences", values: [shop]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("spec.rules.0.when.0.values.0", "shop becomes shop*"),
+        ("spec.rules.0.when.0.values.0", "shop becomes *shop"),
+        ("spec.rules.0.from.0.source.requestPrincipals.0", "https://idp.example/alice becomes */alice"),
+    ],
+)
+def test_a_token_for_two_audiences_shows_what_a_rule_takes_for_one_and_a_policy_for_the_other(
+    path: str, change: str
+) -> None:
+    with mutation_run(shop(TWO_AUDIENCES), cases(), find=True) as run:
+        found = result(run, "AuthorizationPolicy", path, change)
+        assert (found.state, found.effect) == ("survived", "now allowed")
+        assert found.missing is not None
+        assert found.missing.text.count("aud: [") == 1
 
 
 def test_a_mutant_that_changes_no_proxy_sends_nothing() -> None:
@@ -94,7 +154,8 @@ def test_another_workload_of_the_same_service_answers_by_chance_and_shows_no_mut
         (route,) = (one for one in run.objects.manifests if one.kind == "VirtualService")
         slower = Edit(("spec", "http", 0, "timeout"), "77s")
         (found,) = run.run([Mutant(route, Change(slower.path, "set", (slower,), weakens=True))])
-    assert (found.state, found.reason) == ("equivalent", "")
+    assert found.state == "equivalent"
+    assert found.reason.endswith("ended alike")
 
 
 def test_what_istio_refuses_is_not_judged(run: MutationRun) -> None:

@@ -259,3 +259,62 @@ def test_a_host_outside_that_ends_the_connection_without_an_answer_is_no_way_in(
     (case,) = parse_case_file(text, "cases.yaml").cases
     assert case.expect is not None
     assert case.expect.refused
+
+
+VERSIONS = "---\n".join(
+    app(name, "shop", "{name: web, containerPort: 8080}", labels="paper: news")
+    for name in ("first", "second")
+)
+SUBSETS = f"""{VERSIONS}
+---
+{service("news", "shop", selector="paper: news")}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: news, namespace: shop}}
+spec:
+  host: news
+  subsets:
+  - {{name: one, labels: {{app: first}}}}
+  - {{name: two, labels: {{app: second}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: news, namespace: shop}}
+spec:
+  hosts: [news]
+  http:
+  - match: [{{uri: {{exact: /both}}}}]
+    route:
+    - {{destination: {{host: news, subset: one}}, weight: 97}}
+    - {{destination: {{host: news, subset: two}}, weight: 3}}
+  - route: [{{destination: {{host: news, subset: two}}}}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: second, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: second}}}}
+  action: DENY
+  rules: [{{to: [{{operation: {{paths: [/both]}}}}]}}]
+"""
+
+
+def test_every_destination_of_a_route_by_weight_is_asked_and_a_subset_has_its_own_servers(
+    asked: Asked,
+) -> None:
+    found = asked(SUBSETS)
+    answers = {
+        answer.question.request_class: answer
+        for answer in found.answers
+        if answer.question.caller == "shop/cart" and "news" in answer.question.request_class
+    }
+    both = answers["GET news.shop.svc.cluster.local:80/both"]
+    assert (both.access, both.word, both.by_weight) == ("allowed", "200 or 403, by weight", True)
+    assert both.reason == "by weight: 200 by shop/first, 403 by shop/second"
+    rest = answers["GET news.shop.svc.cluster.local:80/"]
+    assert (rest.word, rest.by, rest.question.answerers) == ("200", "shop/second", ())
+    text = cases_text(found.battery, found.outcomes, found.answers)
+    assert "name: 'shop/cart: GET news.shop.svc.cluster.local:80/both'" not in text
+    assert "name: 'shop/cart: GET news.shop.svc.cluster.local:80/'" in text
+    assert "decided by weights" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.battery.request_values import PEER, TOKEN, Peer, Token
@@ -33,14 +34,7 @@ def absorbed_outside(
         server.tls is not None and server.is_tls and server.tls.mode == "MUTUAL" for server in servers
     )
     asked = [atom for atom in atoms.get(PEER, ()) if atom.name.startswith("certificate of ")]
-
-    def absorbed(values: dict[str, Value]) -> str:
-        peer = values.get(PEER)
-        if needed and isinstance(peer, Peer) and not any(atom.holds(peer) for atom in asked):
-            return f"certificate {peer}"
-        return _refused_token(values, rules)
-
-    return absorbed
+    return _Outside(tuple(rules), tuple(asked), needed=needed)
 
 
 def absorbed_at_pod(
@@ -52,20 +46,39 @@ def absorbed_at_pod(
         rules: The rules for tokens in each mesh.
         strict: Whether it takes mTLS alone in each of them.
     """
+    return _AtPod(tuple(rules), strict=strict)
 
-    def absorbed(values: dict[str, Value]) -> str:
+
+@dataclass(frozen=True)
+class _Outside:
+    rules: tuple[tuple[JwtRule, ...], ...]
+    asked: tuple[Atom, ...]
+    needed: bool
+
+    def __call__(self, values: dict[str, Value]) -> str:
+        peer = values.get(PEER)
+        if self.needed and isinstance(peer, Peer) and not any(atom.holds(peer) for atom in self.asked):
+            return f"certificate {peer}"
+        return _refused_token(values, self.rules)
+
+
+@dataclass(frozen=True)
+class _AtPod:
+    rules: tuple[tuple[JwtRule, ...], ...]
+    strict: bool
+
+    def __call__(self, values: dict[str, Value]) -> str:
         peer = values.get(PEER)
         if isinstance(peer, Peer) and peer.mode == "mtls" and peer.authority != MESH:
             return "a foreign authority"
-        if strict and isinstance(peer, Peer) and peer.mode != "mtls":
+        if self.strict and isinstance(peer, Peer) and peer.mode != "mtls":
             return f"no mTLS: {peer.mode}"
-        return _refused_token(values, rules)
-
-    return absorbed
+        return _refused_token(values, self.rules)
 
 
 def _refused_token(values: dict[str, Value], rules: Sequence[tuple[JwtRule, ...]]) -> str:
     token = values.get(TOKEN)
     if isinstance(token, Token) and rules and all(refused(token, known) for known in rules):
-        return f"token {token.issuer} {token.flaw} {token.audience} {token.placement} {token.name}"
+        audiences = " ".join(token.audiences)
+        return f"token {token.issuer} {token.flaw} {audiences} {token.placement} {token.name}"
     return ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from meshlab.battery.request_values import Value
     from meshlab.battery.table import Assignment
 
-__all__ = ["Chosen", "chosen"]
+__all__ = ["Chosen", "KnownChoices", "chosen"]
 
 _SMALL_PRODUCT = 24
 
@@ -67,6 +67,23 @@ def chosen(way: Way) -> list[Chosen]:
             choice.keep(numbers, base, is_base=False)
         choice.keep(base.numbers, base, is_base=True)
     return list(choice.found.values())
+
+
+class KnownChoices:
+    """The requests of ways that may come again: of two meshes that differ by one object, most ways are equal."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Way, list[Chosen]]] = {}
+
+    def of(self, way: Way) -> list[Chosen]:
+        """Return the requests of a way, as `chosen` does."""
+        kept = self._kept.get(way.key)
+        if kept is not None and kept[0] == way:
+            return kept[1]
+        found = chosen(way)
+        # Of several ways with one key the first is kept: it is of the mesh that all others are compared with.
+        self._kept.setdefault(way.key, (way, found))
+        return found
 
 
 class _Choice:

@@ -162,6 +162,10 @@ class Stage:
         return (*(self.allow or ()), *self.deny, *(clause for clause, _ in self.routes))
 
 
+def _nothing(_values: dict[str, Value]) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Way:
     """An entrance to the mesh with everything behind it, in each of the meshes.
@@ -171,10 +175,10 @@ class Way:
         stages: The first proxy, in each mesh that has it.
         values: Dimension to the values that are tried. The first one is the usual one.
         absorbed: Return why the first proxy refuses a request whatever else is in it; empty where it does not. It looks
-            at the peer and the token alone.
+            at the peer and the token alone, and equal ones decide alike.
     """
 
     key: str
     stages: tuple[Stage, ...]
     values: dict[str, tuple[Value, ...]]
-    absorbed: Callable[[dict[str, Value]], str] = field(default=lambda _: "", compare=False, repr=False)
+    absorbed: Callable[[dict[str, Value]], str] = field(default=_nothing, repr=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery, Question
-from meshlab.battery.chosen_requests import chosen
+from meshlab.battery.chosen_requests import KnownChoices
 from meshlab.battery.clients import declared_clients, with_declared
 from meshlab.battery.limits import never_asked
 from meshlab.battery.request_ways import Ways
@@ -33,7 +33,7 @@ LIMIT = 5000
 _FILE = "battery"
 
 
-def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
+def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT, known: KnownChoices | None = None) -> Battery:
     """Return the requests that ask for everything that meshes mention.
 
     The same meshes give the same battery in the same order. Of two meshes, such as one before and one after a change,
@@ -42,7 +42,9 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
     Args:
         meshes: The meshes.
         limit: How many requests there are at most. What is cut is named in `not_covered`.
+        known: What was chosen for other meshes that differ little from these.
     """
+    known = known or KnownChoices()
     if not meshes:
         return Battery()
     declared = declared_clients(meshes)
@@ -52,7 +54,7 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
     bases: list[tuple[Entrance, Chosen]] = []
     misses: list[tuple[Entrance, Chosen]] = []
     for entrance, way in Ways(meshes, stranger, unread).all():
-        for found in chosen(way):
+        for found in known.of(way):
             (bases if found.base else misses).append((entrance, found))
     kept = [*bases, *misses][:limit]
     if len(bases) + len(misses) > limit:

@@ -26,7 +26,7 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
     if any(route.fault is not None or route.mirror is not None or route.mirrors for route in routes):
         yield "faults and mirrors of routes"
     if any(sum(bool(each.weight) for each in route.destinations) > 1 for route in routes):
-        yield "the shares of weighted routes: one of their destinations answers each request"
+        yield "the shares of weighted routes"
     if any(route.rewrite is not None for route in routes):
         yield "what stands behind a rewrite in other words"
     if any(_connections_without_service(mesh)):

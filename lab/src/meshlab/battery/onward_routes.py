@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshlab.battery.clauses import Clause, Requirement
 from meshlab.battery.request_values import NAME
-from meshlab.battery.route_clauses import Proxy, changing, http_clauses, l4_clauses, places_of, route_host
+from meshlab.battery.route_clauses import (
+    Place,
+    Proxy,
+    changing,
+    http_clauses,
+    l4_clauses,
+    places_of,
+    route_host,
+)
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset
 
@@ -25,11 +33,11 @@ class OnwardRoute(NamedTuple):
 
     Attributes:
         clause: What it asks for.
-        places: The hosts that it leads to, with their ports; `None` for the only port of the service.
+        places: The hosts that it leads to, by their full names.
     """
 
     clause: Clause
-    places: tuple[tuple[str, int | None], ...]
+    places: tuple[Place, ...]
 
 
 def gateway_routes(
@@ -92,10 +100,11 @@ def _routes_of(
 ) -> Iterator[OnwardRoute]:
     if http:
         numbered = http_clauses(service, asked, proxy)
-        found: Iterator[tuple[Clause, list[tuple[str, int | None]]]] = (
+        found: Iterator[tuple[Clause, list[Place]]] = (
             (changing(clause, service, rule), places_of(service, rule)) for clause, rule in numbered
         )
     else:
         found = l4_clauses(service, asked, proxy)
     for clause, places in found:
-        yield OnwardRoute(clause, tuple((full_name(host, service.namespace), port) for host, port in places))
+        whole = (place._replace(host=full_name(place.host, service.namespace)) for place in places)
+        yield OnwardRoute(clause, tuple(whole))

@@ -127,6 +127,8 @@ class Token:
         note: How it differs from the token that a rule asks for; empty where it does not.
         trait: As in `Text`.
         origin: As in `Text`.
+        further_audiences: Those beside the first (RFC 7519, section 4.1.3): a proxy takes a token for any of its
+            audiences, and a policy may look at another one.
     """
 
     issuer: str = ""
@@ -139,13 +141,19 @@ class Token:
     note: str = ""
     trait: str = ""
     origin: str = ""
+    further_audiences: tuple[str, ...] = ()
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """All audiences."""
+        return (self.audience, *self.further_audiences) if self.audience else ()
 
     def claim(self, path: tuple[str, ...]) -> str | tuple[str, ...] | None:
         """Return the value of a claim, `None` where it has none."""
         if path == ("iss",):
             return self.issuer
         if path == ("aud",):
-            return self.audience or None
+            return self.audiences if self.further_audiences else self.audience or None
         return dict(self.claims).get(path)
 
     @property
@@ -158,7 +166,8 @@ class Token:
         """Return it as a case has it, `None` for no token."""
         if not self.issuer:
             return None
-        claims: dict[str, Any] = {"aud": self.audience or None}
+        audiences = list(self.audiences)
+        claims: dict[str, Any] = {"aud": audiences if self.further_audiences else self.audience or None}
         for path, value in self.claims:
             _put(claims, path, list(value) if isinstance(value, tuple) else value)
         return TokenSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand, comparison
 from meshlab.battery.compared_texts import asked_server_name, host_with_port, host_without_port
@@ -21,10 +21,33 @@ if TYPE_CHECKING:
     from meshlab.istio.read.virtual_service import HttpMatch, TextMatch, VirtualService
     from meshlab.istio.read.virtual_service.l4 import L4Match, TcpRoute, TlsRoute
 
-__all__ = ["Proxy", "changing", "http_clauses", "l4_clauses", "places_of", "route_host", "server_name"]
+__all__ = [
+    "Place",
+    "Proxy",
+    "changing",
+    "http_clauses",
+    "l4_clauses",
+    "places_of",
+    "route_host",
+    "server_name",
+]
 
 _PSEUDO = {":method": METHOD, ":path": PATH}
 _KINDS: Mapping[str, Kind] = {"exact": "exact", "prefix": "prefix", "regex": "regex", "present": "present"}
+
+
+class Place(NamedTuple):
+    """Where a route leads.
+
+    Attributes:
+        host: The host.
+        port: Its port; `None` for the only one of the service.
+        subset: The subset of a DestinationRule; empty for all servers.
+    """
+
+    host: str
+    port: int | None
+    subset: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,13 +214,13 @@ def _headers_changed(service: VirtualService, number: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def places_of(service: VirtualService, number: int) -> list[tuple[str, int | None]]:
+def places_of(service: VirtualService, number: int) -> list[Place]:
     """Return where an HTTP rule leads; nowhere where it answers itself."""
     route = service.http[number]
     if route.redirect is not None or route.direct_response is not None:
         return []
     return [
-        (each.destination.host, each.destination.port)
+        Place(each.destination.host, each.destination.port, each.destination.subset)
         for each in route.destinations
         if each.weight or len(route.destinations) == 1
     ]
@@ -205,12 +228,15 @@ def places_of(service: VirtualService, number: int) -> list[tuple[str, int | Non
 
 def l4_clauses(
     service: VirtualService, before: Sequence[Requirement], proxy: Proxy
-) -> Iterator[tuple[Clause, list[tuple[str, int | None]]]]:
+) -> Iterator[tuple[Clause, list[Place]]]:
     """Yield the clauses of the rules for TLS and TCP of a VirtualService, each with where it leads."""
     rules: dict[str, Sequence[TlsRoute | TcpRoute]] = {"tls": service.tls, "tcp": service.tcp}
     for kind, routes in rules.items():
         for number, route in enumerate(routes):
-            places = [(each.destination.host, each.destination.port) for each in route.destinations]
+            places = [
+                Place(each.destination.host, each.destination.port, each.destination.subset)
+                for each in route.destinations
+            ]
             name = f"{kind} route {service.namespace}/{service.name}, rule {number}"
             if not route.matches:
                 yield Clause(name, tuple(before)), places

@@ -14,16 +14,16 @@ from meshlab.battery.entry import entry, peers_watched, tokens_watched
 from meshlab.battery.onward_routes import gateway_routes, sidecar_routes
 from meshlab.battery.pod_stages import PodStages
 from meshlab.battery.request_values import Peer
-from meshlab.battery.route_clauses import server_name
+from meshlab.battery.route_clauses import Place, server_name
 from meshlab.battery.token_rules import Forwarding
 from meshlab.bench.authorities import MESH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.battery.onward_routes import OnwardRoute
     from meshlab.istio import Mesh, Workload
-    from meshlab.istio.model.registry import MeshService
+    from meshlab.istio.model.registry import MeshService, ServiceEndpoint
     from meshlab.istio.read.gateway import Server
     from meshlab.istio.read.request_authentication import JwtRule
 
@@ -82,9 +82,9 @@ class Stages:
         """
         next_one = Arrival(http, self._peer(workload), swept=False, depth=1)
         found = sidecar_routes(self._mesh, workload, host, port, self._unread, http=http)
-        routes = list(self._followed(found, next_one))
+        routes = list(self._followed(workload, found, next_one))
         if not routes:
-            behind = self._behind(host, port, next_one)
+            behind = self._behind(workload, Place(host, port), next_one)
             routes = [(Clause("no route"), stage) for stage in behind] or [(Clause("no route"), None)]
         endpoints = service.endpoints.get(port, ()) if service else ()
         own = next((each.workload for each in endpoints if each.workload), None)
@@ -124,29 +124,32 @@ class Stages:
             found = gateway_routes(
                 self._mesh, workload, (gateway, server), asked, self._unread, http=arrival.http
             )
-            routes += self._followed(found, onward)
+            routes += self._followed(workload, found, onward)
         owner = str(workload.ref)
         return Stage(name, owner, allow, deny, tuple(watched), tuple(routes), arrival.swept, rules)
 
     def _followed(
-        self, routes: Iterable[OnwardRoute], arrival: Arrival
+        self, workload: Workload, routes: Iterable[OnwardRoute], arrival: Arrival
     ) -> Iterator[tuple[Clause, Stage | None]]:
         """Yield the clause of each route once for each place that the route leads to."""
         for clause, places in routes:
-            stages = [stage for host, port in places for stage in self._behind(host, port, arrival)]
+            stages = [stage for place in places for stage in self._behind(workload, place, arrival)]
             if not stages:
                 yield clause, None
             for stage in stages:
                 yield clause, stage
 
-    def _behind(self, host: str, port: int | None, arrival: Arrival) -> list[Stage]:
-        """Return the proxies behind a host, or the host itself where it is outside."""
+    def _behind(self, client: Workload, place: Place, arrival: Arrival) -> list[Stage]:
+        """Return the proxies behind a place that a client's proxy knows, or the host itself where it is outside."""
+        host, port, subset = place
         known = self._mesh.registry.named(host)
         for service in known:
             number = (
                 port if port is not None else service.ports[0].number if len(service.ports) == 1 else None
             )
-            endpoints = service.endpoints.get(number, ()) if number is not None else ()
+            endpoints = self._of_subset(
+                client, service, subset, service.endpoints.get(number, ()) if number is not None else ()
+            )
             inside = {each.workload: each.port for each in endpoints if each.workload in self._workloads}
             found: list[Stage] = []
             for ref, target in inside.items():
@@ -163,10 +166,21 @@ class Stages:
             each.address
             for service in known
             for endpoints in service.endpoints.values()
-            for each in endpoints
+            for each in self._of_subset(client, service, subset, endpoints)
             if each.workload is None
         }
         return [Stage(host, host, swept=False, servers=tuple(sorted(outside)))]
+
+    def _of_subset(
+        self, client: Workload, service: MeshService, name: str, endpoints: Sequence[ServiceEndpoint]
+    ) -> Sequence[ServiceEndpoint]:
+        """Return the endpoints of a subset; all where it has none: what becomes of a request then is asked, too."""
+        rule = self._mesh.visibility.scope_of(client).rule_for(service, client.labels) if name else None
+        subset = rule.subset(name) if rule else None
+        if subset is None:
+            return endpoints
+        chosen = [each for each in endpoints if subset.labels.items() <= each.labels.items()]
+        return chosen or endpoints
 
 
 def _speaks(server: Server, *, http: bool) -> bool:

@@ -57,7 +57,7 @@ def refused(token: Token, rules: tuple[JwtRule, ...]) -> bool:
 def verifies(token: Token, rule: JwtRule) -> bool:
     """Return whether a rule finds a token of its issuer and takes it."""
     good = bool(token.issuer) and token.flaw in ("", "expired a moment ago") and found_by(token, rule)
-    return good and (not rule.audiences or token.audience in rule.audiences)
+    return good and (not rule.audiences or not set(rule.audiences).isdisjoint(token.audiences))
 
 
 def found_by(token: Token, rule: JwtRule) -> bool:

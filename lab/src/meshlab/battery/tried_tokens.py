@@ -58,7 +58,11 @@ def _good(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
     claims = _claims(demand)
     for issuer, subject in _who(demand, known)[:_MOST_NAMED]:
         for audience in dict.fromkeys(_audiences(demand, issuer, rules)):
-            yield Token(issuer, as_claims({("sub",): subject, **claims}), audience)
+            good = Token(issuer, as_claims({("sub",): subject, **claims}), audience)
+            yield good
+            # A rule for tokens and a policy may ask for different audiences, and one token has both.
+            if audience and (missing := _not_taken(good, rules)):
+                yield replace(good, further_audiences=missing, note=f"also for {', '.join(missing)}")
     if not (whose := _who(demand, known)):
         return
     issuer, subject = whose[0]
@@ -93,14 +97,28 @@ def _near(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
         for value in demand.audiences[:_MOST_VALUES]:
             for other in wildcard(value).near_misses()[:2]:
                 yield Token(issuer, as_claims(good), other, note="another audience")
-        for rule in rules:
-            for other in rule.audiences if rule.issuer == issuer else ():
-                if other != audience:
-                    yield Token(issuer, as_claims(good), other, note=f"audience {other}")
+        taken = dict.fromkeys(
+            other for rule in rules if rule.issuer == issuer for other in rule.audiences if other != audience
+        )
+        for other in taken:
+            yield Token(issuer, as_claims(good), other, note=f"audience {other}")
+        foreign = [
+            name for name in taken if not any(wildcard(value).meets(name) for value in demand.audiences)
+        ]
+        for other in foreign[:1]:
+            # The rule takes it for one audience, and the condition must not take it for one that is almost its own.
+            for value in demand.audiences[:_MOST_VALUES]:
+                for near in wildcard(value).near_misses()[:2]:
+                    mixed = Token(issuer, as_claims(good), other, further_audiences=(near,))
+                    yield replace(mixed, note=f"audience {other} and one that is almost asked for")
         for another in known:
             if another != issuer:
                 audience = _audience(demand.audiences, another, rules)
-                yield Token(another, as_claims(good), audience, note="another issuer")
+                mixed = Token(another, as_claims(good), audience, note="another issuer")
+                yield mixed
+                if audience and (missing := _not_taken(mixed, rules)):
+                    also = f"another issuer, also for {', '.join(missing)}"
+                    yield replace(mixed, further_audiences=missing, note=also)
 
 
 def _flawed(good: Token, rules: Sequence[JwtRule]) -> Iterator[Token]:
@@ -150,6 +168,12 @@ def _audiences(demand: TokenDemand, issuer: str, rules: Sequence[JwtRule]) -> It
     yield _audience(demand.audiences, issuer, rules)
     for value in demand.audiences[:_MOST_NAMED]:
         yield wildcard(value).members()[0]
+
+
+def _not_taken(token: Token, rules: Sequence[JwtRule]) -> tuple[str, ...]:
+    """Return an audience of each rule of a token's issuer that does not take it; empty where all take it."""
+    asked = (rule.audiences for rule in rules if rule.issuer == token.issuer and rule.audiences)
+    return tuple(dict.fromkeys(names[0] for names in asked if not set(names) & set(token.audiences)))
 
 
 def _audience(asked: Sequence[str], issuer: str, rules: Sequence[JwtRule]) -> str:

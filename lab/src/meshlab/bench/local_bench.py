@@ -15,6 +15,7 @@ from meshlab.bench.mesh_survey import survey_of
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.bench.settings_file import read_settings_file
+from meshlab.bench.weighted_routes import each_destination
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
@@ -147,6 +148,12 @@ class LocalMesh:
     def mesh(self) -> Mesh:
         """The mesh that the manifests describe."""
         return self._mesh
+
+    @property
+    def by_weight(self) -> Sequence[LocalMesh]:
+        """The mesh once for each destination that a route chooses by weight, to which it then leads alone."""
+        found = each_destination(self._inputs.manifests)
+        return [self.with_inputs(replace(self._inputs, manifests=manifests)) for manifests in found]
 
     @property
     def inputs(self) -> Inputs:

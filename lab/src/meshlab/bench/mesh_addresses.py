@@ -64,7 +64,7 @@ class MeshAddresses(Protocol):
         """Return where a connection to an address ends for a client without a sidecar; `None` for nowhere."""
 
     def target_port(self, gateway: WorkloadRef, port: int) -> int | None:
-        """Return the pod's port behind that port of the gateway's Service; `None` where it has no such port."""
+        """Return the pod's port behind a port of a gateway's Service; `None` where one of them is not there."""
 
 
 def _trust_everything(ref: WorkloadRef, direction: Direction, host: str, port: int) -> list[str]:

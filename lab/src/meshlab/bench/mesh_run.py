@@ -260,11 +260,10 @@ def _untrusted(mesh: Mesh) -> Callable[[WorkloadRef, Direction, str, int], list[
     workloads = {workload.ref: workload for workload in mesh.workloads}
 
     def reasons(ref: WorkloadRef, direction: Direction, host: str, port: int) -> list[str]:
-        del port
         if ref not in workloads:
             return []
         side: Literal["inbound", "outbound"] = "inbound" if direction == "inbound" else "outbound"
         name = host.partition(":")[0] if host.count(":") == 1 else host
-        return [str(problem) for problem in mesh.untrusted(workloads[ref], side, name or None)]
+        return [str(problem) for problem in mesh.untrusted(workloads[ref], side, name or None, port)]
 
     return reasons

@@ -107,6 +107,11 @@ class LoadedMesh(Protocol):
         ...
 
     @property
+    def by_weight(self) -> Sequence[LoadedMesh]:
+        """The mesh once for each destination that a route chooses by weight, to which it then leads alone."""
+        ...
+
+    @property
     def notes(self) -> Sequence[str]:
         """What was passed over or is old, one sentence each."""
         ...

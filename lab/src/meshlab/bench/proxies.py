@@ -11,6 +11,7 @@ from meshlab.errors import LabError
 from meshlab.processes.envoy import Envoy
 from meshlab.processes.envoy_binary import envoy_binary
 from meshlab.processes.recent import Recent
+from meshlab.processes.supervisor import NoInotifyInstanceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -101,6 +102,9 @@ class Proxies:
         """Start proxies that do not run yet, and wait until they serve.
 
         One that Envoy refuses stays stopped; `failure` says why.
+
+        Raises:
+            NoInotifyInstanceError: The system has no room for a further proxy.
         """
         with self._lock:
             started = {}
@@ -155,6 +159,10 @@ class Proxies:
     def _wait(self, ref: WorkloadRef, ready: Callable[[], None]) -> None:
         try:
             ready()
+        except NoInotifyInstanceError:
+            self._running.pop(ref).stop()
+            self._given.pop(ref, None)
+            raise
         except LabError as error:
             self._refused[ref] = f"the proxy of {ref} does not run: {error}"
             self._given.pop(ref, None)

@@ -80,5 +80,8 @@ class PlacedAddresses:
         return self.placement.without_proxy(ip, port)
 
     def target_port(self, gateway: WorkloadRef, port: int) -> int | None:
-        """Return the pod's port behind that port of the gateway's Service."""
-        return self.mesh.target_port(self.mesh.workload(gateway), port)
+        """Return the pod's port behind a port of a gateway's Service; `None` where one of them is not there."""
+        try:
+            return self.mesh.target_port(self.mesh.workload(gateway), port)
+        except LookupError:
+            return None

@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -77,6 +78,7 @@ class RunningMesh:
         self._issuers = issuers
         self._case_timeout_s = case_timeout_s
         self._condition_probes = condition_probes
+        self._pools: dict[int, ThreadPoolExecutor] = {}
         record = supervisor.directory / "echo.record"
         self._applications = Applications(supervisor, authorities, apps, authorizers, record)
         self._evidence = LineFollower(_parse_evidence, _evidence_keys)
@@ -172,17 +174,17 @@ class RunningMesh:
             jobs: How many run at a time.
             stop_after_failure: End with the first outcome that is `failed` or `error`.
         """
-        with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="case") as pool:
-            futures = [pool.submit(self.run_case, case) for case in cases]
-            try:
-                for future in futures:
-                    outcome = future.result()
-                    yield outcome
-                    if stop_after_failure and outcome.state in ("failed", "error"):
-                        break
-            finally:
-                for future in futures:
-                    future.cancel()
+        futures = [self._threads(jobs).submit(self.run_case, case) for case in cases]
+        try:
+            for future in futures:
+                outcome = future.result()
+                yield outcome
+                if stop_after_failure and outcome.state in ("failed", "error"):
+                    break
+        finally:
+            for future in futures:
+                future.cancel()
+            wait_for_all(futures)
 
     def run_case(self, case: Case) -> Outcome:
         """Run one case; whatever is wrong with it is in the outcome."""
@@ -206,8 +208,16 @@ class RunningMesh:
 
     def close(self) -> None:
         """Close the files that it reads; the supervisor ends the processes."""
+        for pool in self._pools.values():
+            pool.shutdown()
         self._evidence.close()
         self._records.close()
+
+    def _threads(self, jobs: int) -> ThreadPoolExecutor:
+        """Return the threads for so many cases at a time. They stay: a run of mutants sends cases a thousand times."""
+        if jobs not in self._pools:
+            self._pools[jobs] = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="case")
+        return self._pools[jobs]
 
     def _ask(self, case: Case) -> tuple[Place | None, Verdict]:
         # The way of a request is foreseen from the configuration. Should that miss a proxy, start it and ask again.

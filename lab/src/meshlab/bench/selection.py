@@ -23,17 +23,22 @@ class SelectionError(LabError):
     """An expression cannot be read, or selects nothing."""
 
 
-def select(cases: Sequence[Case], expression: str) -> list[Case]:
+def select(cases: Sequence[Case], expression: str, *, option: str = "-k") -> list[Case]:
     """Return the cases that an expression selects.
+
+    Args:
+        cases: The cases.
+        expression: The expression.
+        option: The option that it is written with, for messages.
 
     Raises:
         SelectionError: The expression cannot be read, or selects no case.
     """
-    matches = selector(expression)
+    matches = selector(expression, option=option)
     found = [case for case in cases if matches(f"{case.place.file} {case.name}")]
     if not found:
         raise SelectionError(
-            f"-k {expression!r} selects none of the {len(cases)} cases;"
+            f"{option} {expression!r} selects none of the {len(cases)} cases;"
             f" {_names_for(expression, [case.name for case in cases])}"
         )
     return found
@@ -50,7 +55,7 @@ def _names_for(expression: str, names: Sequence[str]) -> str:
     return f"use words of their names, such as those of {quoted}" if quoted else "there is no case"
 
 
-def selector(expression: str) -> Callable[[str], bool]:
+def selector(expression: str, *, option: str = "-k") -> Callable[[str], bool]:
     """Return what an expression asks of a name.
 
     Words next to each other are one text that the name must hold, in any case of letters. `and`, `or`, `not` and
@@ -61,8 +66,8 @@ def selector(expression: str) -> Callable[[str], bool]:
     """
     tokens = expression.replace("(", " ( ").replace(")", " ) ").split()
     if not tokens:
-        raise SelectionError("-k is empty; write words of the names of cases")
-    parser = _Parser(tokens, expression)
+        raise SelectionError(f"{option} is empty; write words of the names of cases")
+    parser = _Parser(tokens, f"{option} {expression!r}")
     found = parser.alternatives()
     if parser.rest:
         raise parser.error(f"{parser.rest[0]!r} does not belong here")
@@ -70,12 +75,12 @@ def selector(expression: str) -> Callable[[str], bool]:
 
 
 class _Parser:
-    def __init__(self, tokens: list[str], expression: str) -> None:
+    def __init__(self, tokens: list[str], written: str) -> None:
         self.rest = tokens
-        self._expression = expression
+        self._written = written
 
     def error(self, problem: str) -> SelectionError:
-        return SelectionError(f"-k {self._expression!r}: {problem}; write words with and, or, not")
+        return SelectionError(f"{self._written}: {problem}; write words with and, or, not")
 
     def alternatives(self) -> Callable[[str], bool]:
         found = [self._conjunction()]

@@ -1,6 +1,5 @@
 """`meshlab mutate`: conditions of the manifests that could be lost without a case that fails."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -30,12 +29,6 @@ __all__ = ["EXIT_CODES", "mutate"]
 
 EXIT_CODES = """Exit codes: 0 no mutant survived · 1 a mutant survived, or a case fails before anything is changed ·
 2 wrong input · 3 a case is not judged before anything is changed · 4 the bench failed."""
-
-
-_MUTANTS_A_PROCESS = 40
-"""A further mesh takes as long to start as some dozens of mutants take to be asked."""
-_MOST_PROCESSES = 4
-"""Each process runs every proxy of the mesh, and the system has a limit for what proxies watch."""
 
 
 def mutate(
@@ -145,15 +138,17 @@ def _refused(error: "CasesFailError", *, as_json: bool) -> Exit:
 
 def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted") -> "Mutated":
     from meshlab.mutate.chosen_mutants import choose
+    from meshlab.mutate.process_count import processes_here
     from meshlab.mutate.processes import mutation_processes
     from meshlab.mutate.progress import MutationProgress
     from meshlab.mutate.run import check_names, mutation_run
 
     chosen = choose(objects.mutants(), wanted)
     check_names(objects, case_files)
-    processes = min(os.cpu_count() or 1, _MOST_PROCESSES, len(chosen.mutants) // _MUTANTS_A_PROCESS)
+    cases = sum(len(file.cases) for file in case_files)
+    processes = processes_here(objects, len(chosen.mutants), cases)
     with MutationProgress(sys.stderr) as bar:
-        bar.starting(sum(len(file.cases) for file in case_files))
+        bar.starting(cases)
         if processes > 1:
             with mutation_processes(
                 objects, case_files, chosen.mutants, find=True, processes=processes

@@ -49,7 +49,8 @@ def run_lambda_bridge(
     """
     began_at = time.monotonic()
     files = collect([project.root / _CASES], bridge_values(project))
-    chosen = select([case for file in files for case in file.cases], to_explain) if to_explain else []
+    cases = [case for file in files for case in file.cases]
+    chosen = select(cases, to_explain, option="--explain") if to_explain else []
     with console.status("making certificates, starting both meshes, the load balancer and the function"):
         run = BridgeRun(project, files, condition_probes=bool(chosen))
     with run:

@@ -72,7 +72,7 @@ def _wanted_labels(own: Manifest, finding: Problem) -> Mapping[str, Any] | None:
         return mapping(spec, "workloadSelector", "labels")
     if finding.code == "ML101":
         return mapping(spec, "selector")
-    if finding.code == "ML402" and (subset := _SUBSET.search(finding.path)):
+    if finding.code in ("ML402", "ML411") and (subset := _SUBSET.search(finding.path)):
         return mapping(listed(spec, "subsets")[int(subset[1])], "labels")
     return None
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meshlab.battery.chosen_requests import KnownChoices
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
@@ -46,12 +47,14 @@ class Found:
         missing: The case that shows it.
         reason: Why there is no case although a request differs, or what could not be judged.
         effect: What changes, where a request differs.
+        refused: Why a proxy refuses the change, so that nothing was asked.
     """
 
     differs: bool
     missing: MissingCase | None = None
     reason: str = ""
     effect: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Finder:
         self._base = base
         self._mesh = base.mesh(objects)
         self._sides: list[_Side] = []
+        self._known = KnownChoices()
 
     def close(self) -> None:
         """End what runs. Where it is used again, all of it starts anew."""
@@ -96,18 +100,18 @@ class Finder:
             LabError: The changed mesh cannot be run.
         """
         meshes = (self._mesh, self._base.mesh(objects))
-        battery = derive(meshes)
+        battery = derive(meshes, known=self._known)
         self.not_covered |= dict.fromkeys(not_covered_with_impostors(battery))
         battery = replace(battery, questions=tuple(pinned(battery.questions, meshes)))
         found = self._asked(mutant, objects, battery, first)
-        if found.differs or not impostors(meshes, battery):
+        if found.differs or found.refused or not impostors(meshes, battery):
             return found
         side = self._side(battery.setup)
         changed = side.group.changed(objects, mutant)
         answered = [] if changed.same else side.answered(mutant, changed, battery.questions)
         for other in impostors(meshes, replace(battery, questions=tuple(answered))):
             shown = self._asked(mutant, objects, other, first)
-            if shown.differs:
+            if shown.differs or shown.refused:
                 return shown
         return found
 
@@ -125,21 +129,22 @@ class Finder:
             return Found(differs=False)
         side.learn(battery.questions)
         if refused := side.group.take(changed):
-            return Found(differs=True, reason=refused)
+            return Found(differs=False, refused=refused)
         found: list[_Difference] = []
-        unjudged = 0
-        for differences, unknown in side.differences(mutant, changed, battery.questions, first):
+        asked = unjudged = 0
+        for differences, sent, unknown in side.differences(mutant, changed, battery.questions, first):
+            asked += sent
             unjudged += unknown
             found += differences
             # The rest is not sent once a request is let in that was refused.
             grave = [each for each in differences if each.change.kind in _GRAVE]
             if shown := self._shown(side, changed, grave):
                 return shown
+            if grave:
+                side.group.take(changed)  # the mesh without the change was asked last
         if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
             return shown
-        return Found(
-            differs=False, reason=f"{unjudged} requests of the battery were not judged" if unjudged else ""
-        )
+        return Found(differs=False, reason=_proof(asked, unjudged))
 
     def _side(self, needed: Setup) -> _Side:
         setup = _joined(self._base.setup, needed)
@@ -216,8 +221,8 @@ class _Side:
         changed: ChangedMesh,
         questions: Sequence[Question],
         first: Callable[[Sequence[Case]], list[Case]],
-    ) -> Iterator[tuple[list[_Difference], int]]:
-        """Yield what ends otherwise of requests that are sent together, and how many could not be judged."""
+    ) -> Iterator[tuple[list[_Difference], int, int]]:
+        """Yield what ends otherwise of requests sent together, how many they are, and how many could not be judged."""
         by_key = {case_key(each.case): each for each in questions}
         cases = first(self.group.meeting(changed, mutant, [each.case for each in by_key.values()]))
         for outcomes in self.group.send(cases):
@@ -228,7 +233,16 @@ class _Side:
                 unjudged += any(effect.unknown for effect in effects)
                 if change := change_of(*effects):
                     found.append(_Difference(by_key[key], self._today[key], outcome, effects, change))
-            yield found, unjudged
+            yield found, len(outcomes), unjudged
+
+
+def _proof(asked: int, unjudged: int) -> str:
+    """Return what a reader can check of a change after which no request ends otherwise."""
+    judged = asked - unjudged
+    noun = "request" if judged == 1 else "requests"
+    ended = f"{judged} {noun} that can meet it, sent to both meshes, ended alike" if judged else ""
+    doubtful = f"{unjudged} requests of the battery were not judged" if unjudged else ""
+    return "; ".join(filter(None, (ended, doubtful))) or "no request of the battery can meet it"
 
 
 def _joined(own: Setup, battery: Setup) -> Setup:

@@ -276,7 +276,7 @@ class Group:
         begin, step = 0, _FIRST_STEP
         while begin < len(cases):
             part = cases[begin : begin + step]
-            yield list(self._run.run(part, min(_JOBS, len(part))))
+            yield list(self._run.run(part, _JOBS))
             begin, step = begin + step, min(2 * step, _LONGEST_STEP)
 
 

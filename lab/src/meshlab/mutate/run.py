@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
@@ -23,6 +23,7 @@ from meshlab.mutate.finder import Finder
 from meshlab.mutate.group import Group
 from meshlab.mutate.order import Order
 from meshlab.mutate.results import Result
+from meshlab.processes.supervisor import NoInotifyInstanceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,12 +64,13 @@ class _Meshes:
 
     Attributes:
         objects: The changed objects.
-        changed: Each group with its mesh.
+        compiled: The meshes of the first groups, up to the first one that the mutant changes. The others are compiled
+            when they are needed: most mutants are caught by a case of the first group, which is the largest.
         start: How often everything had started anew by then.
     """
 
     objects: Objects
-    changed: Sequence[tuple[Group, ChangedMesh]]
+    compiled: Sequence[ChangedMesh]
     start: int
 
 
@@ -164,26 +166,25 @@ class MutationRun:
         return None if mutant is None else (mutant, compiler.submit(self._meshes, mutant))
 
     def _meshes(self, mutant: Mutant) -> _Meshes:
-        objects = self.objects.changed(mutant)
-        found = [(group, group.changed(objects, mutant)) for group in self._groups]
-        return _Meshes(objects, found, self._starts)
+        start, objects = self._starts, self.objects.changed(mutant)
+        compiled: list[ChangedMesh] = []
+        for group in self._groups:
+            compiled.append(group.changed(objects, mutant))
+            if not compiled[-1].same:
+                break
+        return _Meshes(objects, compiled, start)
 
     def _result(self, mutant: Mutant, compiled: Future[_Meshes]) -> Result:
         try:
             meshes = compiled.result()
             if meshes.start != self._starts:
                 meshes = self._meshes(mutant)  # for what runs since the proxies started anew
-            if refused := next((changed.refused for _, changed in meshes.changed if changed.refused), ""):
-                return Result(mutant, "not judged", reason=refused)
-            digests = tuple(changed.digest for _, changed in meshes.changed)
-            if (known := self._known.get(digests)) is None:
-                known = self._known[digests] = self._shown(
-                    self._asked(mutant, meshes.changed), meshes.objects
-                )
-            return replace(known, mutant=mutant)
+            return replace(self._asked(mutant, meshes), mutant=mutant)
         except (LabError, ManifestError) as error:
             return Result(mutant, "not judged", reason=str(error))
         except BenchError as error:
+            if isinstance(error.__cause__, NoInotifyInstanceError):
+                raise  # that says nothing about the mutant
             self._start_anew()
             return Result(mutant, "caught", f"the run itself: {error}")
 
@@ -193,26 +194,40 @@ class MutationRun:
             group.restart()
         self.failures()
 
-    def _asked(self, mutant: Mutant, meshes: Sequence[tuple[Group, ChangedMesh]]) -> Result:
+    def _asked(self, mutant: Mutant, meshes: _Meshes) -> Result:
+        """Return what the cases say, group by group until one decides; equal configurations are asked once."""
+        digests: tuple[str, ...] = ()
         met = False
-        for group, changed in meshes:
-            if changed.same:
-                continue
-            met = True
-            if missing := group.unknown_servers(changed):
-                return Result(mutant, "caught", f"the case file: the mesh does not know {missing}")
-            meeting = group.meeting(changed, mutant, group.cases)
-            cases = self.order.of(mutant, meeting, partial(_keeps_out, group, changed))
-            if refused := group.take(changed):
-                return Result(mutant, "not judged", reason=refused)
-            outcome = _first_failure(group, cases)
-            if outcome is None:
-                continue
-            if outcome.state == "not judged":
-                return Result(mutant, "not judged", reason="; ".join(outcome.reasons))
-            self.order.caught(mutant, outcome.case.name)
-            return Result(mutant, "caught", outcome.case.name)
-        return Result(mutant, "survived" if met else "same configuration")
+        for group, compiled in zip_longest(self._groups, meshes.compiled):
+            changed = compiled or group.changed(meshes.objects, mutant)
+            if changed.refused:
+                return Result(mutant, "not judged", reason=changed.refused)
+            digests = (*digests, changed.digest)
+            if (known := self._known.get(digests)) is not None:
+                return known
+            met = met or not changed.same
+            if not changed.same and (result := self._of_group(mutant, group, changed)):
+                return self._known.setdefault(digests, result)
+        undecided = Result(mutant, "survived" if met else "same configuration")
+        return self._known.setdefault(digests, self._shown(undecided, meshes.objects))
+
+    def _of_group(self, mutant: Mutant, group: Group, changed: ChangedMesh) -> Result | None:
+        """Return what the cases of a group say about a mutant; `None` where all pass."""
+        if missing := group.unknown_servers(changed):
+            return Result(mutant, "caught", f"the case file: the mesh does not know {missing}")
+        meeting = group.meeting(changed, mutant, group.cases)
+        if not meeting and self._finder is not None:
+            return None  # no proxy has to take it here; those that the battery is sent to will
+        cases = self.order.of(mutant, meeting, partial(_keeps_out, group, changed))
+        if refused := group.take(changed):
+            return Result(mutant, "not judged", reason=refused)
+        outcome = _first_failure(group, cases)
+        if outcome is None:
+            return None
+        if outcome.state == "not judged":
+            return Result(mutant, "not judged", reason="; ".join(outcome.reasons))
+        self.order.caught(mutant, outcome.case.name)
+        return Result(mutant, "caught", outcome.case.name)
 
     def _shown(self, result: Result, objects: Objects) -> Result:
         """Return the result of a survivor with the request that shows it; equivalent where there is none."""
@@ -223,9 +238,13 @@ class MutationRun:
                 result.mutant, objects, lambda cases: self.order.of(result.mutant, cases)
             )
         except BenchError as error:
+            if isinstance(error.__cause__, NoInotifyInstanceError):
+                raise
             self._finder.close()
             why = f"no request was found that shows it, because the bench failed: {error}"
             return replace(result, reason=why)
+        if found.refused:
+            return replace(result, state="not judged", reason=found.refused)
         if not found.differs and result.mutant.made.unseen:
             return replace(result, state="not judged", reason=result.mutant.made.unseen)
         if not found.differs:

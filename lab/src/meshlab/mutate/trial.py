@@ -43,11 +43,11 @@ class Trial:
         self._then: list[Outcome] = []
 
     def ask(self, times: int) -> None:
-        """Send the request so often to both meshes; the changed one runs afterwards."""
+        """Send the request so often to both meshes, and first to the changed one, which usually runs already."""
         copies = [replace(self._asked) for _ in range(times)]
-        today = self._group.unchanged(copies)
         self._group.take(self._changed)
         then = [outcome for part in self._group.send(copies) for outcome in part]
+        today = self._group.unchanged(copies)
         self._today += today
         self._then += then
         for outcome in today:

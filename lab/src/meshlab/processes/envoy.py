@@ -40,7 +40,7 @@ _CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 
 
 @dataclass(frozen=True)
-class _Document:
+class DiscoveryFile:
     """A file that Envoy watches: an answer of a discovery service.
 
     Attributes:
@@ -52,9 +52,11 @@ class _Document:
     text: str
 
     @classmethod
-    def of(cls, response: dict[str, Any]) -> Self:
-        """Return the file of an answer."""
-        return cls(response["version_info"], json.dumps(response))
+    def of(cls, resources: list[dict[str, Any]]) -> Self:
+        """Return the file of resources. They are written once, for the file and for its version."""
+        text = json.dumps(resources)
+        version = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return cls(version, f'{{"version_info": "{version}", "resources": {text}}}')
 
 
 class Envoy:
@@ -102,7 +104,7 @@ class Envoy:
             self._replace(path, document)
         self._child: Child | None = None
         self._rejected = 0
-        self._pending: _Document | None = None
+        self._pending: DiscoveryFile | None = None
 
     @property
     def ended(self) -> str:
@@ -240,16 +242,13 @@ class Envoy:
         shown = (entry for context in json.loads(body)["certificates"] for entry in context["cert_chain"])
         return frozenset(int(entry["serial_number"], 16) for entry in shown)
 
-    def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, _Document]]:
+    def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, DiscoveryFile]]:
         bootstrap, listeners = split_listeners(config, self._listeners)
         if self._clusters is None:
-            return bootstrap, {self._listeners: _Document.of(listeners)}
+            return bootstrap, {self._listeners: listeners}
         bootstrap, clusters = split_clusters(bootstrap, self._clusters)
         # Clusters first: a listener may lead to a new one.
-        return bootstrap, {
-            self._clusters: _Document.of(clusters),
-            self._listeners: _Document.of(listeners),
-        }
+        return bootstrap, {self._clusters: clusters, self._listeners: listeners}
 
     def _write_pending(self) -> None:
         if self._pending is not None:
@@ -261,7 +260,7 @@ class Envoy:
         files = {_LISTENER_VERSION: self._listeners, _CLUSTER_VERSION: self._clusters}
         return {name: self._written[path] for name, path in files.items() if path}
 
-    def _replace(self, path: Path, document: _Document) -> None:
+    def _replace(self, path: Path, document: DiscoveryFile) -> None:
         """Move a file into another's place: Envoy looks at it then."""
         new = path.with_suffix(".new")
         _write_private(new, document.text)
@@ -311,7 +310,7 @@ class Envoy:
             connection.close()
 
 
-def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], DiscoveryFile]:
     """Split a configuration into a bootstrap that follows a file, and what stands in that file.
 
     Args:
@@ -319,16 +318,16 @@ def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any],
         file: Where the bootstrap shall look for its listeners.
 
     Returns:
-        The bootstrap and the listeners, as an answer of a listener discovery service.
+        The bootstrap, and the file with the listeners.
     """
     static = dict(config["staticResources"])
     listeners = [{"@type": _LISTENER, **listener} for listener in static.pop("listeners")]
     source = {"pathConfigSource": {"path": str(file)}, "resourceApiVersion": "V3"}
     bootstrap = {**config, "staticResources": static, "dynamicResources": {"ldsConfig": source}}
-    return bootstrap, _discovery_response(listeners)
+    return bootstrap, DiscoveryFile.of(listeners)
 
 
-def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any], DiscoveryFile]:
     """Split a bootstrap that `split_listeners` made from its clusters, in the same way.
 
     Args:
@@ -336,19 +335,14 @@ def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any
         file: Where it shall look for its clusters.
 
     Returns:
-        The bootstrap and the clusters, as an answer of a cluster discovery service.
+        The bootstrap, and the file with the clusters.
     """
     static = dict(bootstrap["staticResources"])
     clusters = [{"@type": _CLUSTER, **cluster} for cluster in static.pop("clusters", [])]
     source = {"pathConfigSource": {"path": str(file)}, "resourceApiVersion": "V3"}
     dynamic = {**bootstrap["dynamicResources"], "cdsConfig": source}
     changed = {**bootstrap, "staticResources": static, "dynamicResources": dynamic}
-    return changed, _discovery_response(clusters)
-
-
-def _discovery_response(resources: list[dict[str, Any]]) -> dict[str, Any]:
-    version = hashlib.sha256(json.dumps(resources).encode()).hexdigest()[:16]
-    return {"version_info": version, "resources": resources}
+    return changed, DiscoveryFile.of(clusters)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -44,6 +44,10 @@ _RAISE_INOTIFY_INSTANCES = (
 )
 
 
+class NoInotifyInstanceError(LabError):
+    """An Envoy did not start because its user has no inotify instance left. Its configuration may be right."""
+
+
 class Child:
     """A running child process with its log files.
 
@@ -156,8 +160,11 @@ class Child:
             self._process.stdout.close()
 
     def _failed(self, what: str) -> LabError:
-        state = "is still running" if self.running else f"ended with exit code {self._process.returncode}"
-        return LabError(f"{self.name} {what} and {state}. {self._log_with_advice()}")
+        running = self.running
+        state = "is still running" if running else f"ended with exit code {self._process.returncode}"
+        last = "" if running else self.log_tail().rpartition("\n")[2]
+        kind = NoInotifyInstanceError if _NO_INOTIFY_INSTANCE in last else LabError
+        return kind(f"{self.name} {what} and {state}. {self._log_with_advice()}")
 
 
 class Supervisor:

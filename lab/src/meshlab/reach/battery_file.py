@@ -22,18 +22,21 @@ _HEADER = """\
 
 
 def cases_text(battery: Battery, outcomes: Iterable[Outcome], answers: Sequence[Answer]) -> str:
-    """Return the text of a case file. Requests that were not judged or could not be run are left out, by name."""
+    """Return the text of a case file. It counts the requests that cannot be cases."""
     by_name = {outcome.case.name: outcome for outcome in outcomes}
     judged = [
         answer
         for answer in answers
-        # A case file would take `${NAME}` for a variable.
-        if answer.access in ("allowed", "refused") and "${" not in repr(answer.question.case)
+        # A case file would take `${NAME}` for a variable. What ends by weight has no one expectation.
+        if answer.access in ("allowed", "refused")
+        and not answer.by_weight
+        and "${" not in repr(answer.question.case)
     ]
     left_out = len(answers) - len(judged)
     header = _HEADER
     if left_out:
-        header += f"# Not here, because not judged, not run or not to be written down: {left_out} requests.\n"
+        why = "not judged, not run, decided by weights or not to be written down"
+        header += f"# Not here, because {why}: {left_out} requests.\n"
     cases = [
         (answer.question.case, expected_again(answer, by_name[answer.question.case.name]))
         for answer in judged

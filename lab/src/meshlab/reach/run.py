@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import CaseFile
 from meshlab.bench.session import Choice, run_cases
+from meshlab.reach.by_weight import combined
 from meshlab.reach.outcome import answer_of
 
 if TYPE_CHECKING:
@@ -59,5 +61,24 @@ def ask(
     )
     run = run_cases(mesh, [file], Choice(jobs=jobs), began=began, happened=happened)
     outcomes = {outcome.case.name: outcome for outcome in run.outcomes}
-    answers = (answer_of(question, outcomes[question.case.name]) for question in battery.questions)
-    return run, tuple(answers)
+    answers = {
+        question.case.name: answer_of(question, outcomes[question.case.name])
+        for question in battery.questions
+    }
+    answers |= _by_weight(mesh, battery, file, jobs)
+    return run, tuple(answers.values())
+
+
+def _by_weight(mesh: LoadedMesh, battery: Battery, file: CaseFile, jobs: int) -> dict[str, Answer]:
+    """Return the answers, by the case's name, to questions that one of several destinations answers, each asked."""
+    doubtful = [question for question in battery.questions if question.answerers]
+    if not doubtful:
+        return {}
+    asked = replace(file, cases=tuple(question.case for question in doubtful))
+    found: dict[str, list[Answer]] = {question.case.name: [] for question in doubtful}
+    for alone in mesh.by_weight:
+        run = run_cases(alone, [asked], Choice(jobs=jobs))
+        outcomes = {outcome.case.name: outcome for outcome in run.outcomes}
+        for question in doubtful:
+            found[question.case.name].append(answer_of(question, outcomes[question.case.name]))
+    return {name: combined(answers) for name, answers in found.items() if answers}

@@ -122,7 +122,8 @@ def _allowed(call: Call, what: str, sent: dict[str, Any]) -> Iterator[Case]:
 def _refused(call: Call, miss: Miss) -> Iterator[Case]:
     for sender, place in _places(call.service):
         proxy = _proxy(call.service, sender)
-        expect: dict[str, Any] = {"status": miss.status, "proxy": proxy}
+        behind = None if sender == "outside" else miss.status_behind
+        expect: dict[str, Any] = {"status": behind or miss.status, "proxy": proxy}
         if miss.says:
             expect["says"] = miss.says
         yield {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshgen.ingress.model import GATEWAY, ONE_SEGMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from meshgen.ingress.model import Call, Ingress, Service
 
@@ -38,6 +38,7 @@ class Miss:
         token: The token, as a case file writes it; `None` for the caller's own.
         status: The status of the refusal.
         says: Words of the refusal; empty where they do not matter.
+        status_behind: The status at the workload's own proxy, where it is another one than at the gateway.
     """
 
     what: str
@@ -45,6 +46,7 @@ class Miss:
     token: Any = None
     status: int = 403
     says: str = _DENIED
+    status_behind: int | None = None
 
 
 def request(service: Service, method: str, path: str) -> dict[str, Any]:
@@ -191,19 +193,34 @@ def other_tokens(call: Call) -> Iterator[Miss]:
 
 
 def other_callers(ingress: Ingress, call: Call) -> Iterator[Miss]:
-    """Yield tokens of other callers where they may not go, and mixtures of two callers."""
+    """Yield tokens of other callers where they may not go, and mixtures of two callers.
+
+    A token may have several audiences (RFC 7519, section 4.1.3). A proxy takes it for one of them, and the policy must
+    not take it for another one, so mixtures have both.
+    """
     caller = call.caller
     sent = request(call.service, *next(allowed_requests(call)))
     here = [found.caller for found in ingress.calls() if found.service == call.service]
+    issuers = {found.issuer for found in here}
     for other in ingress.callers:
         if other.issuer == caller.issuer and other.audience != caller.audience:
             # A proxy at which the other does not call knows its audience as little as its policy.
             says = _DENIED if other in here else ""
             mixed = {"use": caller.name, "claims": {"aud": other.audience}}
             yield Miss(f"the audience of {other.name}", sent, mixed, says=says)
-        if other.issuer != caller.issuer and other in here:
-            mixed = {"use": other.name, "claims": {"sub": caller.subject, **caller.claims}}
-            yield Miss(f"the subject and claims of {caller.name} by the issuer of {other.name}", sent, mixed)
+            for what, near in _around(caller.audience)[1:]:
+                both = {"use": caller.name, "claims": {"aud": [other.audience, near]}}
+                yield Miss(f"the audience of {other.name} and one {what}", sent, both, says=says)
+        if other.issuer != caller.issuer:
+            audiences = list(dict.fromkeys((other.audience, caller.audience)))
+            claims = {"sub": caller.subject, **caller.claims, "aud": audiences}
+            yield Miss(
+                f"the subject, claims and audience of {caller.name} by the issuer of {other.name}",
+                sent,
+                {"use": other.name, "claims": claims},
+                says=_DENIED if other in here else "",
+                status_behind=None if other.issuer in issuers else 401,
+            )
 
 
 def _as_normalized(target: str) -> str:
@@ -217,7 +234,7 @@ def _as_normalized(target: str) -> str:
     return "/".join(parts)
 
 
-def _around(value: str) -> Iterable[tuple[str, str]]:
+def _around(value: str) -> tuple[tuple[str, str], ...]:
     return (
         ("of another", "another"),
         ("that only begins like it", f"{value}x"),

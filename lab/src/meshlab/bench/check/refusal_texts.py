@@ -51,4 +51,6 @@ def _scope(scope: Scope) -> str:
         parts.append("in " + " and ".join(scope.namespaces))
     if scope.hosts:
         parts.append("to " + ", ".join(scope.hosts))
+    if scope.ports is not None:
+        parts.append(f"on port {', '.join(map(str, scope.ports))}")
     return " ".join(parts)

@@ -23,10 +23,10 @@ from meshlab.bench.report.outcome_texts import (
     reasons,
     request,
 )
-from meshlab.visible_text import one_line, visible
+from meshlab.visible_text import one_line, visible, without_log_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
     from rich.console import ConsoleOptions, RenderableType
@@ -47,12 +47,16 @@ _STYLES = {"failed": "red", "error": "red", "not judged": "yellow", "seen": "cya
 
 
 class SafeConsole(Console):
-    """A console that writes no control characters but its own."""
+    """A console that writes no control characters but its own, and no command to a CI system that reads the log."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the parts of what is printed, each as visible text."""
         for part in super().render(renderable, options):
             yield part if part.control else Segment(visible(part.text), part.style)
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        # The only place where rich has the lines as they are printed, wrapped and side by side.
+        return without_log_commands(super()._render_buffer(buffer))
 
 
 def console(file: TextIO | None = None) -> Console:

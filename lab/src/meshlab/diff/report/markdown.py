@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 
-__all__ = ["MOST_CHARACTERS", "as_markdown", "code"]
+__all__ = ["MOST_CHARACTERS", "as_markdown", "code", "code_in_cell"]
 
 MOST_CHARACTERS = 60_000
 """GitHub takes comments of up to 65,536 characters."""
@@ -41,13 +41,24 @@ def as_markdown(result: Result) -> str:
 
 
 def code(text: str) -> str:
-    """Return a text as a code span that also a table's cell can hold.
+    """Return a text as a code span, for any place but the cell of a table.
 
     Args:
         text: Any text of the user's or of a response.
     """
-    line = one_line(text, _CELL_CHARACTERS) or " "
-    line = "".join(_without_bars(line))
+    return _span(one_line(text, _CELL_CHARACTERS) or " ")
+
+
+def code_in_cell(text: str) -> str:
+    """Return a text as a code span that a table's cell can hold.
+
+    Args:
+        text: Any text of the user's or of a response.
+    """
+    return _span("".join(_without_bars(one_line(text, _CELL_CHARACTERS) or " ")))
+
+
+def _span(line: str) -> str:
     runs = {len(run) for run in re.findall("`+", line)}
     fence = "`" * next(length for length in count(1) if length not in runs)
     room = " " if line.startswith("`") or line.endswith("`") else ""
@@ -112,7 +123,7 @@ def _table(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _rows(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
-        cells = [code(text) for text in (*asked(finding.difference), *before_and_now(finding))]
+        cells = [code_in_cell(text) for text in (*asked(finding.difference), *before_and_now(finding))]
         because = ", ".join(str(number + 1) for number in finding.because)
         yield f"| {' | '.join(cells)} | {because} |"
 

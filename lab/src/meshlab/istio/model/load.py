@@ -16,6 +16,7 @@ from meshlab.istio.model.owned_pods import without_owned
 from meshlab.istio.model.stated_addresses import stated_addresses
 from meshlab.istio.model.tied_entries import tied_entries
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
+from meshlab.istio.model.uncaptured_traffic import past_sidecars
 from meshlab.istio.model.virtual_machines import policies_of_machines
 from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
@@ -302,6 +303,7 @@ class _Reader:
             *tied_entries(mesh),
             *across_networks(mesh, self._manifests),
             *policies_of_machines(mesh),
+            *past_sidecars(mesh, pods),
         )
         mesh = replace(mesh, refusals=(*mesh.refusals, *unclear))
         known = Visibility(mesh)

@@ -108,18 +108,21 @@ class Mesh:
                 found.append(name)
         return tuple(found)
 
-    def untrusted(self, workload: Workload, direction: Direction, host: str | None) -> list[Problem]:
+    def untrusted(
+        self, workload: Workload, direction: Direction, host: str | None, port: int | None = None
+    ) -> list[Problem]:
         """Return why a request that a proxy handles cannot be judged; empty where it can.
 
         Args:
             workload: Whose proxy it is.
             direction: What the proxy does with the request.
             host: The host that the request is for; `None` where it is not known.
+            port: The port that it is for; `None` where it is not known.
         """
         return [
             problem
             for refusal in self.refusals
-            if refusal.covers(workload, direction, host)
+            if refusal.covers(workload, direction, host, port)
             for problem in refusal.problems
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.hosts import is_subset
+from meshlab.istio.read.hosts import full_name, is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,30 +22,45 @@ __all__ = ["outbound_notes"]
 def outbound_notes(mesh: Mesh) -> Iterator[Problem]:
     """Yield the notes on the DestinationRules and Sidecars of a mesh."""
     refused = any("ServiceEntry" in problem.subject for one in mesh.refusals for problem in one.problems)
+    named = frozenset(_named_subsets(mesh))
     for rule in mesh.destination_rules:
-        for where, code, text in _on_rule(mesh, rule, knows_all=not refused):
+        for where, code, text in _on_rule(mesh, rule, named, knows_all=not refused):
             yield where.manifest.problem(where.keys, text, code=code)
     for sidecar in mesh.sidecars:
         for where, code, text in _on_sidecar(mesh, sidecar):
             yield where.manifest.problem(where.keys, text, code=code)
 
 
-def _on_rule(mesh: Mesh, rule: DestinationRule, *, knows_all: bool) -> Iterator[tuple[Where, str, str]]:
+def _on_rule(
+    mesh: Mesh, rule: DestinationRule, named: frozenset[tuple[str, str]], *, knows_all: bool
+) -> Iterator[tuple[Where, str, str]]:
     services = [each for each in mesh.registry.services if is_subset(each.hostname, rule.host)]
     if not services and knows_all:
         yield rule.where.key("host"), "ML401", f"there is no service {rule.host}, so the rule has no effect."
     for index, subset in enumerate(rule.subsets):
         if services and not _has_servers(services, subset.labels):
             place = rule.where.key("subsets").item(index).key("labels")
-            yield (
-                place,
-                "ML402",
-                f"no server of {rule.host} has these labels; requests to the subset are answered 503.",
-            )
+            lacking = f"no server of {rule.host} has these labels"
+            if any((service.hostname, subset.name) in named for service in services):
+                yield place, "ML402", f"{lacking}; requests to the subset are answered 503."
+            else:
+                yield place, "ML411", f"{lacking}, and no route names the subset."
     for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
         for each in (policy, *policy.ports.values()) if policy else ():
             if each.tls:
                 yield from _on_tls(mesh, rule, each.tls)
+
+
+def _named_subsets(mesh: Mesh) -> Iterator[tuple[str, str]]:
+    """Yield the host and the name of each subset that a route or a mirror leads to."""
+    for service in mesh.virtual_services:
+        routed = [each.destination for rule in service.http for each in rule.destinations]
+        routed += [each.destination for rule in service.http for each in rule.all_mirrors]
+        routed += [each.destination for rule in service.tls for each in rule.destinations]
+        routed += [each.destination for rule in service.tcp for each in rule.destinations]
+        for found in routed:
+            if found.subset:
+                yield full_name(found.host, service.namespace), found.subset
 
 
 def _has_servers(services: list[MeshService], labels: Mapping[str, str]) -> bool:

@@ -43,6 +43,8 @@ class Scope:
         proxies: `sidecar`, `gateway` or `any`.
         direction: `None` for both.
         hosts: The hosts that requests are for; `None` for all.
+        ports: The ports that they are for, of the pod where they arrive and of the host where they leave a sidecar;
+            `None` for all.
     """
 
     namespaces: tuple[str, ...] | None = None
@@ -51,14 +53,18 @@ class Scope:
     proxies: Literal["sidecar", "gateway", "any"] = "any"
     direction: Direction | None = None
     hosts: tuple[str, ...] | None = None
+    ports: tuple[int, ...] | None = None
 
-    def covers(self, workload: Workload, direction: Direction, host: str | None) -> bool:
+    def covers(
+        self, workload: Workload, direction: Direction, host: str | None, port: int | None = None
+    ) -> bool:
         """Return whether a request that a proxy handles could be changed.
 
         Args:
             workload: Whose proxy it is.
             direction: What it does with the request.
             host: The host that the request is for; `None` where it is not known.
+            port: The port that it is for; `None` where it is not known. A gateway's is not that of the host behind it.
         """
         in_place = self.namespaces is None or workload.ref.namespace in self.namespaces
         chosen = set(self.selector) <= set(workload.labels.items())
@@ -66,7 +72,8 @@ class Scope:
         of_kind = self.proxies in ("any", workload.proxy)
         this_way = self.direction in (None, direction) or workload.is_gateway
         for_host = self.hosts is None or host is None or any(common_host(name, host) for name in self.hosts)
-        return in_place and chosen and named and of_kind and this_way and for_host
+        for_port = self.ports is None or port is None or workload.is_gateway or port in self.ports
+        return in_place and chosen and named and of_kind and this_way and for_host and for_port
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,11 @@ class Refusal:
     scopes: tuple[Scope, ...]
     is_right: bool = False
 
-    def covers(self, workload: Workload, direction: Direction, host: str | None) -> bool:
+    def covers(
+        self, workload: Workload, direction: Direction, host: str | None, port: int | None = None
+    ) -> bool:
         """Return whether one of its scopes covers the request."""
-        return any(scope.covers(workload, direction, host) for scope in self.scopes)
+        return any(scope.covers(workload, direction, host, port) for scope in self.scopes)
 
 
 def scope_of(

@@ -1,48 +1,90 @@
-"""Annotations of pods that say which traffic goes through the sidecar: the values that leave it as it is by default."""
+"""Annotations of pods that say which traffic goes through the sidecar.
+
+Istio's `tools/istio-iptables` makes rules of them: without any, all traffic goes through it, but for the sidecar's own
+ports.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshlab.istio.read.fields import Where
 
-__all__ = ["CAPTURE_ANNOTATIONS", "check_capture"]
+__all__ = ["CAPTURE_ANNOTATIONS", "PastSidecar", "read_capture"]
 
-_EXCLUDED_INBOUND = "traffic.sidecar.istio.io/excludeInboundPorts"
+_PREFIX = "traffic.sidecar.istio.io/"
+_EXCLUDED_INBOUND, _INCLUDED_INBOUND = f"{_PREFIX}excludeInboundPorts", f"{_PREFIX}includeInboundPorts"
+_EXCLUDED_OUTBOUND = f"{_PREFIX}excludeOutboundPorts"
+_RANGES = {f"{_PREFIX}excludeOutboundIPRanges": "", f"{_PREFIX}includeOutboundIPRanges": "*"}
+"""Annotations on addresses, each with the value that changes nothing. Manifests rarely hold what a cluster gives."""
+_NO_EFFECT = f"{_PREFIX}includeOutboundPorts"
+"""Takes ports in whose addresses are left out; where addresses are, no outbound request is judged anyway."""
 _USUAL = {
     "sidecar.istio.io/interceptionMode": ("REDIRECT", "TPROXY"),
-    "traffic.sidecar.istio.io/excludeInterfaces": ("",),
-    "traffic.sidecar.istio.io/excludeOutboundIPRanges": ("",),
-    "traffic.sidecar.istio.io/excludeOutboundPorts": ("",),
-    "traffic.sidecar.istio.io/includeInboundPorts": ("*",),
-    "traffic.sidecar.istio.io/includeOutboundIPRanges": ("*",),
-    "traffic.sidecar.istio.io/includeOutboundPorts": ("",),
-    "traffic.sidecar.istio.io/kubevirtInterfaces": ("",),
+    f"{_PREFIX}excludeInterfaces": ("",),
+    f"{_PREFIX}kubevirtInterfaces": ("",),
 }
-_OWN_PORTS = ("15020", "15021", "15090", "")
-"""Ports of the sidecar itself, which no case uses."""
+_HIGHEST_PORT = 65_535
 
-CAPTURE_ANNOTATIONS = frozenset({*_USUAL, _EXCLUDED_INBOUND})
+CAPTURE_ANNOTATIONS = frozenset(
+    {*_USUAL, *_RANGES, _EXCLUDED_INBOUND, _INCLUDED_INBOUND, _EXCLUDED_OUTBOUND, _NO_EFFECT}
+)
 """The annotations."""
 
 
-def check_capture(annotations: Mapping[str, object], where: Where) -> None:
-    """Report annotations that lead traffic past the sidecar.
+@dataclass(frozen=True)
+class PastSidecar:
+    """Traffic of a pod that does not go through its sidecar.
+
+    Attributes:
+        direction: Whether requests arrive at the pod or leave it.
+        value: The annotation as written.
+        where: The annotation.
+        ports: The ports that it is about; `None` for all.
+        but_ports: Whether it is about all ports except these.
+    """
+
+    direction: Literal["inbound", "outbound"]
+    value: str
+    where: Where
+    ports: tuple[int, ...] | None = None
+    but_ports: bool = False
+
+
+def read_capture(annotations: Mapping[str, object], where: Where) -> tuple[PastSidecar, ...]:
+    """Return what annotations lead past the sidecar, and report those that the bench cannot follow at all.
 
     Args:
         annotations: All annotations of a pod.
         where: Where they stand.
     """
+    found: list[PastSidecar] = []
     for name in sorted(CAPTURE_ANNOTATIONS.intersection(annotations)):
-        value = str(annotations[name])
-        if name == _EXCLUDED_INBOUND:
-            is_usual = all(port.strip() in _OWN_PORTS for port in value.split(","))
-        else:
-            is_usual = value in _USUAL[name]
-        if not is_usual:
-            where.key(name).report(
-                f"{value!r} leads traffic past the sidecar, and that is not built. Remove it."
+        value, place = str(annotations[name]), where.key(name)
+        if name in _USUAL and value not in _USUAL[name]:
+            place.report(
+                f"{value!r} changes which traffic passes the sidecar, and the bench has only Istio's usual way."
             )
+        elif name in _RANGES and value != _RANGES[name]:
+            found.append(PastSidecar("outbound", value, place))
+        elif name in (_EXCLUDED_INBOUND, _EXCLUDED_OUTBOUND) and (ports := _ports(value, place)):
+            direction: Literal["inbound", "outbound"] = "inbound" if name == _EXCLUDED_INBOUND else "outbound"
+            found.append(PastSidecar(direction, value, place, ports))
+        elif name == _INCLUDED_INBOUND and value != "*":
+            found.append(PastSidecar("inbound", value, place, _ports(value, place), but_ports=True))
+    return tuple(found)
+
+
+def _ports(value: str, where: Where) -> tuple[int, ...]:
+    """Return the ports of a list. What is none is reported, as `pkg/kube/inject/validate.go` refuses it."""
+    texts = [text.strip() for text in value.split(",") if text.strip()]
+    if not all(text.isdecimal() and int(text) <= _HIGHEST_PORT for text in texts):
+        where.report(
+            f"{value!r} is no list of ports, such as 3306,6379, so Istio injects no sidecar. Correct it."
+        )
+        return ()
+    return tuple(map(int, texts))

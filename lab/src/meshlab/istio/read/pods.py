@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from meshlab.istio.read.captured_traffic import CAPTURE_ANNOTATIONS, check_capture
+from meshlab.istio.read.captured_traffic import CAPTURE_ANNOTATIONS, read_capture
 from meshlab.istio.read.fields import Where, refuse_istio_keys, require_namespace
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 from meshlab.istio.read.workload_ref import WorkloadRef
@@ -18,6 +18,7 @@ from meshlab.istio.read.workload_ref import WorkloadRef
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meshlab.istio.read.captured_traffic import PastSidecar
     from meshlab.manifest import Manifest
 
 __all__ = ["TEMPLATES", "ContainerPort", "Pod", "read_pod"]
@@ -117,6 +118,7 @@ class Pod:
         topology: What its annotation says about what stands in front of a gateway.
         address: Its IP address, where the object is a Pod as a cluster shows it; empty where it is not known.
         where: The template.
+        past_sidecar: Which of its traffic does not go through its sidecar.
     """
 
     ref: WorkloadRef
@@ -133,6 +135,7 @@ class Pod:
     topology: GatewayTopology
     where: Where
     address: str = ""
+    past_sidecar: tuple[PastSidecar, ...] = ()
 
     @property
     def named_ports(self) -> Mapping[str, int]:
@@ -161,7 +164,7 @@ def read_pod(manifest: Manifest) -> Pod:
         )
     known = _POD_ANNOTATIONS | CAPTURE_ANNOTATIONS
     refuse_istio_keys(annotations, known, template.key("metadata", "annotations"))
-    check_capture(annotations, template.key("metadata", "annotations"))
+    past_sidecar = read_capture(annotations, template.key("metadata", "annotations"))
     templates = annotations.get("inject.istio.io/templates", "sidecar")
     if templates not in ("sidecar", "gateway"):
         where = template.key("metadata", "annotations", "inject.istio.io/templates")
@@ -188,6 +191,7 @@ def read_pod(manifest: Manifest) -> Pod:
         topology=_topology(annotations, template),
         where=template,
         address=_address(manifest),
+        past_sidecar=past_sidecar,
     )
 
 

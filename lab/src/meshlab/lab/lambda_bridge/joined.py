@@ -164,12 +164,11 @@ def _untrusted(*parts: PlacedMesh) -> Callable[[WorkloadRef, Direction, str, int
     workloads = {w.ref: (part.mesh, w) for part in parts for w in part.mesh.workloads}
 
     def reasons(ref: WorkloadRef, direction: Direction, host: str, port: int) -> list[str]:
-        del port
         if ref not in workloads:
             return []
         mesh, workload = workloads[ref]
         side: Literal["inbound", "outbound"] = "inbound" if direction == "inbound" else "outbound"
         name = host.partition(":")[0] if host.count(":") == 1 else host
-        return [str(problem) for problem in mesh.untrusted(workload, side, name or None)]
+        return [str(problem) for problem in mesh.untrusted(workload, side, name or None, port)]
 
     return reasons

@@ -13,6 +13,8 @@ __all__ = ["any_value", "narrower", "wider", "wider_host"]
 _ADDRESSES = ("ipBlocks", "remoteIpBlocks", "source.ip", "remote.ip", "destination.ip")
 _WHOLE = ("methods", "ports", "serviceAccounts", "source.serviceAccount", "destination.port")
 """Fields and keys whose values are compared as a whole, and take no wildcard."""
+_TOKENS = ("requestPrincipals", "request.auth.principal")
+"""Issuer and subject of a token, parted by the last slash."""
 _EVERY_ADDRESS = "0.0.0.0/0"
 
 
@@ -38,7 +40,12 @@ def wider(name: str, value: str) -> Iterator[str]:
         yield f"{account.rpartition('/')[0]}/*"
     if "*" not in value and "{" not in value:
         yield f"{value}*"
-        yield f"*{value}"
+        issuer, slash, subject = value.rpartition("/")
+        if name in _TOKENS and issuer and subject:
+            # A token counts only with an issuer that a rule names, and no URL is the end of another one.
+            yield f"*{slash}{subject}"
+        else:
+            yield f"*{value}"
 
 
 def narrower(name: str, value: str) -> Iterator[str]:
