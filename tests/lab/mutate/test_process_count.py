@@ -17,9 +17,9 @@ def test_a_mesh_with_many_cases_takes_longer_to_start_and_needs_more_mutants() -
     assert process_count(120, 800, 8) == 2
 
 
-def test_a_processor_keeps_two_processes_busy_and_the_system_has_a_limit() -> None:
-    assert process_count(1000, 10, 1) == 2
-    assert process_count(1000, 10, 2) == 4
+def test_each_processor_has_one_up_to_a_limit() -> None:
+    assert process_count(1000, 10, 1) == 1
+    assert process_count(1000, 10, 2) == 2
     assert process_count(1000, 10, 64) == 4
 
 

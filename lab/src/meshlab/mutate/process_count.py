@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["process_count", "processes_here"]
 
-_PER_PROCESSOR = 2
-"""A process waits half of its time: for proxies that take a configuration, and for what they log."""
 _MOST = 4
 _MUTANTS = 20
 _CASES_FOR_A_MUTANT = 20
@@ -47,4 +45,4 @@ def process_count(mutants: int, cases: int, processors: int, room: int = _MOST) 
         room: For how many processes the system lets proxies run.
     """
     worth_one = _MUTANTS + cases // _CASES_FOR_A_MUTANT
-    return max(1, min(_PER_PROCESSOR * processors, _MOST, room, mutants // worth_one))
+    return max(1, min(processors, _MOST, room, mutants // worth_one))
