@@ -16,7 +16,7 @@ from typing import Any
 import meshpass
 import pytest
 from enrichment.errors import POLICY, Disposition
-from enrichment.row.column_values import Json
+from enrichment.row.conversions import Json
 from enrichment.settings import table_file
 from enrichment.settings.model import BatchLimits, WriteStreamKind
 from enrichment.sink.base import RowWriter

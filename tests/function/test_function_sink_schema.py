@@ -2,12 +2,12 @@
 
 import json
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import meshpass
 import pytest
-from enrichment.row.column_values import Json, convert
+from enrichment.row.column_values import convert
 from enrichment.settings import table_file
 from enrichment.settings.model import TableField
 from enrichment.sink.storage_write import messages
@@ -29,6 +29,9 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from .conftest import FUNCTION, TABLE
 from .write_service import decoder, running
 from .writing import Tokens, Writing, row
+
+if TYPE_CHECKING:
+    from enrichment.row.conversions import Json
 
 COLUMNS = list((table_file.read(FUNCTION / "enrichment" / "table.json", []) or {}).values())
 

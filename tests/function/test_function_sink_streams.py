@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import meshpass
 import pytest
 from enrichment.errors import Disposition, TransientError
 from enrichment.row import Row
-from enrichment.row.column_values import Json, convert
+from enrichment.row.column_values import convert
 from enrichment.settings import table_file
 from enrichment.settings.model import BatchLimits, TableField, WriteStreamKind
 from enrichment.sink.storage_write.client import StorageWriteClient
@@ -22,6 +22,9 @@ from meshlab.cloud.bigquery.faults import Faults
 
 from .conftest import FUNCTION, PROJECT, Tables, running
 from .writing import WRITTEN, Tokens, Writing, ours, row
+
+if TYPE_CHECKING:
+    from enrichment.row.conversions import Json
 
 COLUMNS = FUNCTION / "enrichment" / "table.json"
 FIELDS = list((table_file.read(COLUMNS, []) or {}).values())

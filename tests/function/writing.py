@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import meshpass
 from enrichment.errors import Disposition, EnrichmentError
 from enrichment.row import Row
-from enrichment.row.column_values import Json
+from enrichment.row.conversions import Json
 from enrichment.settings.model import BatchLimits
 from enrichment.sink import BigQuerySink
 from enrichment.sink.base import RowWriter

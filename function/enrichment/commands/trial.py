@@ -16,7 +16,7 @@ from enrichment.event.recent_ids import RecentIds
 from enrichment.expressions import EvaluationError, Scope
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.sample import sample_profile
-from enrichment.row.column_values import ColumnValueError
+from enrichment.row.conversions import ColumnValueError
 from enrichment.settings.model import OF_ITEM, Column, PipelineConfig, TableField
 from enrichment.telemetry.counters import uncounted
 

@@ -7,7 +7,8 @@ import msgspec
 
 from enrichment.errors import failure
 from enrichment.expressions import EvaluationError, Scope
-from enrichment.row.column_values import ColumnValueError, Json, check_length, convert, is_missing
+from enrichment.row.column_values import check_length, convert, is_missing
+from enrichment.row.conversions import ColumnValueError, Json
 from enrichment.settings.model import Column
 
 MAX_ROW_BYTES = 10_000_000

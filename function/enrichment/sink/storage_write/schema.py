@@ -32,7 +32,7 @@ from google.protobuf import descriptor_pool, message_factory  # type: ignore[imp
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto  # type: ignore[import-untyped]
 
 from enrichment.documents.instant import parse_timestamp
-from enrichment.row.column_values import Json
+from enrichment.row.conversions import Json
 from enrichment.settings.model import Column, TableField
 
 CHANGE_TYPE = "_CHANGE_TYPE"
