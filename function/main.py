@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -68,11 +67,7 @@ if os.environ.get("FUNCTION_TARGET") == "lookup":
 else:
     _push_endpoint()
 
-# An event has some 170 objects while it is under way. Reference counting frees them at its end, however it ends
-# (tests/function/test_function_garbage.py), so the collector finds next to nothing. It runs when there are this many
-# objects more than after its last run. With 10,000 it ran 15 times a second while a thousand events were under way.
-# That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
-gc.set_threshold(100_000, 10, 10)
+assembly.collect_less_often()
 
 # gunicorn's worker is uvicorn's, with a loop that accepts all waiting connections and a connection that has limits
 # (enrichment/drivers/event_loop.py, http_connection.py). functions-framework chooses the worker's class

@@ -7,6 +7,7 @@ from types import FrameType
 
 import pytest
 from conftest import Gateway, event, pubsub
+from enrichment.assembly import COLLECT_AFTER
 from enrichment_beam import shared_engine
 from enrichment_beam.engine import EngineOptions
 from enrichment_beam.messages import of_pubsub
@@ -76,7 +77,7 @@ def test_no_event_is_left_to_the_garbage_collector_however_it_ends(
 @pytest.mark.usefixtures("collector")
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(700, shared_engine.COLLECT_AFTER), (500_000, 500_000), (0, 0)],
+    [(700, COLLECT_AFTER), (500_000, 500_000), (0, 0)],
     ids=["as Python has it", "less often already", "switched off"],
 )
 def test_a_worker_collects_less_often_unless_it_does_already(

@@ -1,16 +1,14 @@
 """The engine of a worker process: started for the first DoFn that needs it, and shared by the others."""
 
 import atexit
-import gc
 import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 
+from enrichment import assembly
+
 from enrichment_beam.engine import Bundle, Engine, EngineError, EngineOptions
 from enrichment_beam.settings import WorkerSettings
-
-COLLECT_AFTER = 100_000
-"""After how many new objects the garbage collector runs."""
 
 
 class SettingsDifferError(EngineError):
@@ -69,7 +67,7 @@ def lease(settings: WorkerSettings, options: EngineOptions) -> Lease:
             placed = settings.put_in_place()
             os.environ.update(placed)  # the SDK and Google's clients read them from there
             _placed = digest, placed
-        _collect_less_often()
+        assembly.collect_less_often()
         key = (digest, options)
         engine = _engines.get(key)
         if engine is None or not engine.hold():
@@ -79,18 +77,6 @@ def lease(settings: WorkerSettings, options: EngineOptions) -> Lease:
             engine = _engines[key] = Engine(lambda: handler(env, options, closing), options, closing=closing)
             engine.hold()
         return Lease(engine)
-
-
-def _collect_less_often() -> None:
-    """Let the garbage collector run less often in this process, unless it does already.
-
-    An event has some 170 objects while it is under way, and reference counting frees them at its end
-    (tests/test_garbage.py). With Python's own 700 objects the collector found next to nothing, and took a quarter of
-    the processor time: now and then it looks at all that Beam has loaded.
-    """
-    first, *others = gc.get_threshold()
-    if 0 < first < COLLECT_AFTER:  # 0: it is switched off
-        gc.set_threshold(COLLECT_AFTER, *others)
 
 
 def close_all() -> None:

@@ -10,7 +10,6 @@ code  when
 """
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -99,6 +98,7 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
             raise
         _complain(f'{error.name} is not installed. Run `pip install "./function[serve]"` in a clone.')
         return 2
+    from enrichment import assembly
     from enrichment.settings.environment import SettingsError
 
     problems: list[str] = []
@@ -124,8 +124,7 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
     allow_connections()
     at, at_port = listening.getsockname()[:2]
     report(f"serve listens on {at} port {at_port}")
-    # As in main.py, which says why.
-    gc.set_threshold(100_000, 10, 10)
+    assembly.collect_less_often()
     serve_on(application, listening, drain_s, report, closing)
     return 0
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import random
 import signal
@@ -76,8 +75,7 @@ def _named(env: Mapping[str, str]) -> dict[str, str]:
 
 def run(parts: Parts, host: str) -> int:
     """Receive events until a signal; return the exit code."""
-    # As in main.py: reference counting frees what an event needed.
-    gc.set_threshold(100_000, 10, 10)
+    assembly.collect_less_often()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_Process(parts, host).run())
 
