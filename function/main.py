@@ -35,7 +35,7 @@ async def enrich(request: Request) -> Response:
         reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
     except ClientDisconnect:
         reply = endpoint.refuse_incomplete()
-    return PlainTextResponse(reply.text, reply.status)
+    return PlainTextResponse(reply.text, reply.status, dict(reply.headers))
 
 
 @functions_framework.aio.http

@@ -134,6 +134,10 @@ def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> No
         ("MESH_AUTH", "key"),
         ("BIGQUERY_WRITER", "insertAll"),
         ("STORAGE_WRITE_STREAM", "default"),  # where another writer writes
+        ("TRIGGER_TOPIC", "events "),
+        ("TRIGGER_TOPIC", f"{TOPIC}/"),
+        ("TRIGGER_TOPIC", f"//pubsub.googleapis.com/{TOPIC}"),
+        ("TRIGGER_TOPIC", "projects/p/subscriptions/events"),
     ],
 )
 def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:

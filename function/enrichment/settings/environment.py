@@ -23,6 +23,7 @@ TABLE_FILE = Path(__file__).parents[1] / "table.json"
 PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
 _Choice = TypeVar("_Choice", bound=enum.StrEnum)
+_A_TOPIC = re.compile(r"(?:projects/[^/\s]+/topics/)?[^/\s]+")
 _TOPIC = re.compile(r"projects/(?P<project>[^/\s]+)/topics/(?P<name>[^/\s]+)")
 
 
@@ -234,6 +235,12 @@ def _loop_problem(env: Mapping[str, str], dead_letter_topic: str) -> Iterator[st
     """Refuse dead letters that would come back as events: each would be dead-lettered again, without an end."""
     trigger = env.get("TRIGGER_TOPIC", "")
     *path, name = dead_letter_topic.split("/")
+    if trigger and not _A_TOPIC.fullmatch(trigger):  # it would be compared with DEAD_LETTER_TOPIC in vain
+        yield (
+            f"TRIGGER_TOPIC is {trigger[:200]!r}, which is no name of a topic. Write TOPIC or "
+            "projects/PROJECT/topics/TOPIC, or leave it out."
+        )
+        return
     if trigger and "/" not in trigger:  # the project is the function's own
         project = env.get("GOOGLE_CLOUD_PROJECT", "")
         same = trigger == name and (not project or project in path)
