@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from enrichment import dead_letter, event
 from enrichment.core import plan
-from enrichment.errors import BadEventError, failure
+from enrichment.errors import BadEventError, Stage
 from enrichment.event import identity
 from enrichment.event.message import Message, unnamed
 from enrichment.event.recent_ids import RecentIds
@@ -286,7 +286,9 @@ MARKS = {
 @pytest.mark.parametrize(
     "further",
     [
-        dead_letter.compose(FAILED, failure("json_invalid", "no JSON"), trace.find({}, {}), "1").attributes,
+        dead_letter.compose(
+            FAILED, BadEventError(Stage.DECODE, "json_invalid", "-"), trace.find({}, {}), "1"
+        ).attributes,
         MARKS,
         {name.lower(): value for name, value in MARKS.items()},
         {"redrive_message_id": "m-1", "redrive_publish_time": "soon", "redrive_count": "1"},
