@@ -275,6 +275,7 @@ def test_all_attributes_are_a_part_of_the_content_but_for_those_of_a_trace() -> 
 
 
 FAILED = Message(b"{}", {"kind": "a"}, "m-1", datetime(2026, 3, 1, tzinfo=UTC))
+NO_JSON = BadEventError(Stage.DECODE, "json_invalid", "it is no JSON")
 MARKS = {
     "CloudPubSubDeadLetterSourceDeliveryCount": "5",
     "CloudPubSubDeadLetterSourceSubscription": "s",

@@ -35,7 +35,7 @@ OPTIONAL = (
 """Settings that need not be set. One that must be set is missed at the start anyway."""
 
 _NEAR = 0.9
-_MOST_LETTERS = 3
+_LENGTH_MARGIN = 3
 
 
 def notes(env: Mapping[str, str]) -> Iterator[str]:
@@ -47,7 +47,7 @@ def notes(env: Mapping[str, str]) -> Iterator[str]:
     absent = [name for name in OPTIONAL if not env.get(name)]
     for given in sorted(env.keys() - set(OPTIONAL)):
         near = [
-            name for name in absent if given[:2] == name[:2] and abs(len(given) - len(name)) <= _MOST_LETTERS
+            name for name in absent if given[:2] == name[:2] and abs(len(given) - len(name)) <= _LENGTH_MARGIN
         ]
         if not near:
             continue
