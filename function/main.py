@@ -30,7 +30,7 @@ async def enrich(request: Request) -> Response:
         in our configuration. 400, 405 and 413 answer what is no delivery.
     """
     reply = await _push_endpoint().answer(request.method, request.scope["headers"], request.receive)
-    return PlainTextResponse(reply.text, reply.status)
+    return PlainTextResponse(reply.text, reply.status, dict(reply.headers))
 
 
 @functions_framework.aio.http

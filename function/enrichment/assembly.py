@@ -10,8 +10,8 @@ from enrichment.dead_letter_topic import PubSubDeadLetters
 from enrichment.lookup import CachedLookup, Clients, Lookups, MeshProfiles
 from enrichment.lookup.lookups import counted_apart
 from enrichment.lookup.request import place_of
-from enrichment.settings import environment
-from enrichment.settings.environment import Destinations
+from enrichment.settings import environment, near_names
+from enrichment.settings.environment import Destinations, Settings
 from enrichment.settings.lookup_rules import LookupRules
 from enrichment.settings.model import Column, PipelineConfig, WriterKind
 from enrichment.sink import BigQuerySink
@@ -19,7 +19,7 @@ from enrichment.sink.base import RowWriter
 from enrichment.sink.insert_all import InsertAllClient
 from enrichment.sink.table_watch import TableWatch
 from enrichment.telemetry.counters import Counters
-from enrichment.telemetry.log import Log
+from enrichment.telemetry.log import Log, Severity
 
 if TYPE_CHECKING:
     from enrichment.drivers.http_lookup import HttpLookup
@@ -60,13 +60,20 @@ def enricher(env: Mapping[str, str], closing: Closing | None = None) -> Enricher
         sink=sinks[destinations.table],
         dead_letters=dead_letters,
         budget=known.budget,
-        log=Log(known.project, known.severity, counters, success_sample=known.success_sample),
+        log=_log(env, known, counters),
         version=known.version,
         function=known.function,
         dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
         sinks={name: sinks[full] for name, full in names.items()},
     )
+
+
+def _log(env: Mapping[str, str], known: Settings, counters: Counters) -> Log:
+    log = Log(known.project, known.severity, counters, success_sample=known.success_sample)
+    for sentence in near_names.notes(env):
+        log.note(Severity.WARNING, sentence, reason="setting_unknown")
+    return log
 
 
 def transform(config: PipelineConfig, counters: Counters, closing: Closing | None = None) -> Transform:
@@ -122,7 +129,7 @@ def http_lookup(env: Mapping[str, str], closing: Closing | None = None) -> "Http
     known = environment.read(env)
     counters = Counters()
     rules = _served(known.config.lookups, env.get("LOOKUP", ""))
-    log = Log(known.project, known.severity, counters, success_sample=known.success_sample)
+    log = _log(env, known, counters)
     log.started(f"lookup answers GET /lookup/{{key}} from {place_of(rules)}: {rules.method} {rules.path}")
     return HttpLookup(_cached(rules, Clients(closing), counters), rules, known.budget, log, counters)
 

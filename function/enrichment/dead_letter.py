@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import meshpass
 
 MAX_ATTRIBUTES = 100
+MAX_NAME_BYTES = 256
 MAX_VALUE_BYTES = 1024
 """Pub/Sub's limits on one message's attributes (https://cloud.google.com/pubsub/quotas#resource_limits)."""
 
@@ -84,9 +85,10 @@ def compose(
 ) -> DeadLetter:
     """Return a bad message as a dead letter, with the reason beside it.
 
-    The data always stays whole. If the rest exceeds Pub/Sub's limits, the detail is left out first, then the other
+    The data always stays whole. Attributes that Pub/Sub would not take are left out: in an unwrapped push, any header
+    that a proxy adds is one. If the rest exceeds Pub/Sub's limits, the detail is left out first, then the other
     attributes that are not essential, then the message's last attributes. `dead_letter_attributes_dropped` counts the
-    last ones.
+    message's own.
 
     Args:
         message: The message as it came.
@@ -111,7 +113,11 @@ def compose(
         FUNCTION: function,
     }
     ours = {name: _fit(value) for name, value in ours.items()}
-    theirs = {name: value for name, value in message.attributes.items() if name not in OUR_ATTRIBUTES}
+    theirs = {
+        name: value
+        for name, value in message.attributes.items()
+        if name not in OUR_ATTRIBUTES and _can_be_published(name, value)
+    }
     dead_letter = _dead_letter(message, theirs, ours)
     for fewer in (ours.keys() - {DETAIL}, ESSENTIAL):
         if dead_letter.size_bytes <= MAX_REQUEST_BYTES:
@@ -163,6 +169,15 @@ def _dead_letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str,
     dropped = sum(name not in OUR_ATTRIBUTES for name in message.attributes) - len(kept)
     counted = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
     return DeadLetter(message.data, kept | dict(ours) | counted, message.ordering_key)
+
+
+def _can_be_published(name: str, value: str) -> bool:
+    """Return whether Pub/Sub takes an attribute (https://cloud.google.com/pubsub/quotas#resource_limits)."""
+    return (
+        0 < len(name.encode()) <= MAX_NAME_BYTES
+        and len(value.encode()) <= MAX_VALUE_BYTES
+        and (not name.startswith("goog") or name.startswith("googclient_"))
+    )
 
 
 def _fit(value: str) -> str:

@@ -50,7 +50,7 @@ class PubSubDeadLetters:
             TransientError: Pub/Sub is unavailable, or the time is over. The dead letter may still arrive, so an event
                 that is delivered again can have two equal ones.
             FaultError: The topic does not exist, a permission or credentials are missing, or Pub/Sub refuses the dead
-                dead letter; `dead_letter_too_large` if the data alone fills a request.
+                letter; `dead_letter_too_large` if the data alone fills a request.
         """
         loop = asyncio.get_running_loop()
         try:

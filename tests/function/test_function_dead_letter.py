@@ -262,3 +262,20 @@ def test_more_dead_letters_at_once_than_threads_are_all_published(
     topic.dead_letters()
     asyncio.run(all_at_once())
     assert sorted(int(found.data) for found in topic.dead_letters()) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x-token-payload", "v" * 1025), ("n" * 257, "v"), ("", "v"), ("goog-x", "v"), ("ä" * 129, "v")],
+    ids=["value", "name", "no-name", "reserved", "name-in-bytes"],
+)
+def test_an_attribute_that_pubsub_would_refuse_does_not_keep_the_event_from_its_dead_letter(
+    topic: Topic, dead_letters: PubSubDeadLetters, name: str, value: str
+) -> None:
+    kept = {"kind": "order", "googclient_schemaencoding": "JSON", "n" * 256: "v" * 1024}
+    send(dead_letters, dead_letter({name: value} | kept))
+    (found,) = topic.dead_letters()
+    attributes = dict(found.attributes)
+    assert kept.items() <= attributes.items()
+    assert name not in attributes
+    assert attributes["dead_letter_attributes_dropped"] == "1"

@@ -297,3 +297,44 @@ def test_the_quick_proof_never_takes_what_the_second_reader_refuses(text: str) -
 def test_an_event_written_by_any_common_writer_is_read_once(document: object) -> None:
     for data in (json.dumps(document).encode(), msgspec.json.encode(document)):
         assert strict_json.parse(data) == document
+
+
+PUSHED = {"data": "e30=", "messageId": "1", "publishTime": "2026-03-01T12:00:00Z"}
+CLOUD_EVENT = {"id": "1", "source": "s", "specversion": "1.0", "type": "t", "data": GOOD}
+
+
+@pytest.mark.parametrize("shape", [SHAPE, replace(SHAPE, fields=())], ids=["fields", "id-alone"])
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"message": PUSHED}, "without its subscription"),
+        ({"message": {"data": "e30="}}, "without its subscription"),
+        ({"message": PUSHED, "subscription": "projects/p/subscriptions/s"}, "the body of a push"),
+        ({"message": PUSHED, "subscription": "s"}, "projects/P/subscriptions/S"),
+        (CLOUD_EVENT, 'format = "cloudevents"'),
+    ],
+)
+def test_what_is_around_an_event_is_named_where_the_event_is_missing(
+    document: dict[str, Any], says: str, shape: EventShape
+) -> None:
+    with pytest.raises(BadEventError) as caught:
+        decoded_document(document, shape)
+    assert caught.value.reason == "event_invalid"
+    assert "event_id" in caught.value.detail
+    assert says in caught.value.detail
+
+
+@pytest.mark.parametrize("message", [{"text": "hello"}, "hello", None, {}])
+def test_an_event_with_a_message_of_its_own_is_not_called_a_push(message: object) -> None:
+    with pytest.raises(BadEventError) as caught:
+        decoded_document({"message": message}, SHAPE)
+    assert "push" not in caught.value.detail
+
+
+def test_an_event_that_has_all_it_needs_may_look_like_a_push() -> None:
+    assert decoded_document(GOOD | {"message": PUSHED}, SHAPE).event_id == "e-1"
+
+
+def decoded_document(document: dict[str, Any], shape: EventShape) -> Event:
+    message = replace(MESSAGE, data=json.dumps(document).encode())
+    return event.decode(event.split(message, shape)[0], shape)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from enrichment import event
+from enrichment import dead_letter, event
 from enrichment.core import plan
-from enrichment.errors import BadEventError
+from enrichment.errors import BadEventError, Stage
 from enrichment.event import identity
 from enrichment.event.message import Message, unnamed
 from enrichment.event.recent_ids import RecentIds
@@ -27,6 +27,7 @@ from enrichment.settings.model import (
     Table,
     Unmatched,
 )
+from enrichment.telemetry import trace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -272,9 +273,39 @@ def test_an_attribute_that_the_pipeline_reads_is_a_part_of_the_content() -> None
 def test_all_attributes_are_a_part_of_the_content_but_for_those_of_a_trace() -> None:
     whole = "message.attributes"
     assert attributed(whole, a="1") != attributed(whole, a="2")
+    one = "message.attributes.googclient_traceparent"
+    assert attributed(one, googclient_traceparent="x") == attributed(one, googclient_traceparent="y")
     assert attributed(whole, a="1", googclient_traceparent="x", traceparent="x") == attributed(
         whole, a="1", googclient_traceparent="y", tracestate="y"
     )
+
+
+FAILED = Message(b"{}", {"kind": "a"}, "m-1", datetime(2026, 3, 1, tzinfo=UTC))
+NO_JSON = BadEventError(Stage.DECODE, "json_invalid", "it is no JSON")
+MARKS = {
+    "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+    "CloudPubSubDeadLetterSourceSubscription": "s",
+    "CloudPubSubDeadLetterSourceSubscriptionProject": "p",
+    "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-03-01T12:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        dead_letter.compose(
+            FAILED, BadEventError(Stage.DECODE, "json_invalid", "-"), trace.find({}, {}), "1"
+        ).attributes,
+        MARKS,
+        {name.lower(): value for name, value in MARKS.items()},
+        {"redrive_message_id": "m-1", "redrive_publish_time": "soon", "redrive_count": "1"},
+    ],
+    ids=["dead-letter", "undelivered", "undelivered-unwrapped", "redriven-and-not-believed"],
+)
+def test_what_is_written_on_a_message_that_failed_is_no_other_content(further: dict[str, str]) -> None:
+    whole = "message.attributes"
+    assert attributed(whole, **{"kind": "a"} | further) == attributed(whole, kind="a")
+    assert attributed(whole, **further | {"kind": "b"}) != attributed(whole, kind="a")
 
 
 def test_the_file_says_which_attributes_belong_to_the_content(tmp_path: Path) -> None:

@@ -133,6 +133,15 @@ def test_the_answer_is_the_functions_byte_for_byte(both: list[Function], sent: b
     assert ours.startswith((b"HTTP/1.1 ", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 "))
 
 
+def test_a_405_names_the_method_that_is_taken(both: list[Function]) -> None:
+    for function in both:
+        found = exchange(
+            function, b"PUT / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        assert found.startswith(b"HTTP/1.1 405 ")
+        assert b"\r\nallow: POST\r\n" in found
+
+
 def test_what_is_hidden_in_a_body_is_not_served_as_a_request(served: Function) -> None:
     """Request smuggling: two framings in one request are refused, and what follows is not read."""
     found = exchange(served, post(b"0\r\n\r\n" + post(GOOD), b"transfer-encoding: chunked", last=False))

@@ -606,6 +606,36 @@ def test_both_clients_conclude_the_same_from_an_answer(service: Service, status:
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>hello</html>"),
+        (200, b""),
+        (200, b"[]"),
+        (200, errors_of("accessDenied")),
+        (200, b'{"insertErrors": "bad"}'),
+        (200, b'{"insertErrors": {"index": 0}}'),
+        (200, b'{"insertErrors": [{"errors": [{"reason": "invalid"}]}]}'),
+        (200, b'{"insertErrors": [{"index": null, "errors": [{"reason": "invalid"}]}]}'),
+        (200, b'{"insertErrors": [{"index": -1, "errors": [{"reason": "invalid"}]}]}'),
+        (200, b'{"insertErrors": [{"index": 0}]}'),
+        (200, b'{"insertErrors": [{"index": 0, "errors": ["invalid"]}]}'),
+        (204, b""),
+        (302, b""),
+    ],
+)
+def test_an_answer_that_bigquery_does_not_give_acknowledges_no_row_and_is_named(
+    service: Service, status: int, body: bytes
+) -> None:
+    service.script = [saying(status, body)] * 9
+    with closing(Writing(ours())) as writing:
+        (error,) = writing.write(row("a"))
+    assert error is not None
+    assert (error.disposition, error.reason) == (Disposition.RETRY, "bigquery_unavailable")
+    assert "is none that BigQuery gives" in error.detail
+    assert len(service.requests) == 1
+
+
 def test_a_row_that_cannot_be_encoded_keeps_nothing_else_out(service: Service) -> None:
     with closing(Writing(ours())) as writing:
         ends = writing.ends(row("a"), row("b", type="\ud800"), row("c"))

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from enrichment import __version__, assembly
+from enrichment.settings import near_names
 from enrichment.settings.environment import SettingsError, read, read_for_events
+from meshcontract import keys
 
 from .conftest import FUNCTION, PROJECT, TOPIC
 
@@ -134,6 +137,13 @@ def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> No
         ("MESH_AUTH", "key"),
         ("BIGQUERY_WRITER", "insertAll"),
         ("STORAGE_WRITE_STREAM", "default"),  # where another writer writes
+        ("K_SERVICE", "\udcff"),
+        ("K_REVISION", "\udcff"),
+        ("GOOGLE_CLOUD_PROJECT", "\udcff"),
+        ("TRIGGER_TOPIC", "events "),
+        ("TRIGGER_TOPIC", f"{TOPIC}/"),
+        ("TRIGGER_TOPIC", f"//pubsub.googleapis.com/{TOPIC}"),
+        ("TRIGGER_TOPIC", "projects/p/subscriptions/events"),
     ],
 )
 def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:
@@ -194,6 +204,34 @@ def test_the_smaller_settings_have_defaults_and_are_taken(settings: dict[str, st
         settings | {"LOG_SUCCESS_SAMPLE": "100", "TABLE_RECREATED_HOLD_S": "0"}
     )
     assert (known.success_sample, destinations.recreated_hold_s) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("BIGQUERY_WRITTER", "BIGQUERY_WRITER"),
+        ("TRIGER_TOPIC", "TRIGGER_TOPIC"),
+        ("TABLE_RECREATED_HOLD", "TABLE_RECREATED_HOLD_S"),
+        ("LOG_SUCCESS_SAMPLES", "LOG_SUCCESS_SAMPLE"),
+    ],
+)
+def test_a_variable_that_is_nearly_an_optional_setting_is_named_and_does_not_stop_the_start(
+    settings: dict[str, str], given: str, meant: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assembly.enricher(settings | {given: "x"})
+    (line,) = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (line["severity"], line["logging.googleapis.com/labels"]["reason"]) == (
+        "WARNING",
+        "setting_unknown",
+    )
+    assert line["message"] == f"{given} is set, which is no setting: is {meant} meant?"
+
+
+def test_no_variable_of_the_contract_or_of_the_readme_is_called_a_misspelt_one() -> None:
+    section = (FUNCTION / "README.md").read_text().partition("## Environment")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"`([A-Z][A-Z0-9_]{3,})`", section))
+    assert "TRIGGER_TOPIC" in documented
+    assert list(near_names.notes(dict.fromkeys({*documented, *keys.KEYS}, "x") | {"TRIGGER_TOPIC": ""})) == []
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,7 @@ def test_health_is_answered(health: Health, request_line: bytes, status: int) ->
     assert head.startswith(b"HTTP/1.1 %d " % status)
     if status in {200, 503} and not request_line.startswith(b"HEAD"):
         assert json.loads(body)["streams"] == health.streams
+    assert (b"\r\nallow: GET, HEAD\r\n" in head) == (status == 405)
 
 
 @pytest.mark.parametrize("request_bytes", [b"", b"GET /live HTTP/1.1\r\n", b"x" * 20_000])

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from enrichment.dead_letter import OUR_ATTRIBUTES
 from enrichment.errors import EnrichmentError, failure
 from enrichment.event import Event, identity
 from enrichment.event.conditions import holds
+from enrichment.event.message import REDRIVE_ATTRIBUTES
 from enrichment.expressions import EvaluationError, Expression, Scope
 from enrichment.settings.model import Column, EventShape, OnConflict, PipelineConfig, Unmatched
 
@@ -131,21 +133,36 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
 
 
 def _attributes(scope: Scope, paths: Sequence[tuple[str, ...]]) -> dict[str, object]:
-    """Return the attributes that belong to the content of an event, without those that are new at each publication."""
+    """Return the attributes that belong to the content of an event.
+
+    Left out are those that are new at each publication, and those that Pub/Sub or the function writes on a message that
+    failed, and a redrive takes away: an event that comes again by another way has the same content.
+    """
     found: dict[str, object] = {}
     for path in paths:
+        if _is_of_delivery(path[-1]):
+            continue
         value = scope.roots.get(path[0])
         for key in path[1:]:
             value = value.get(key) if isinstance(value, Mapping) else None
         if isinstance(value, Mapping):
-            value = {name: inner for name, inner in value.items() if not _OF_TRACE.match(name)}
+            value = {name: inner for name, inner in value.items() if not _is_of_delivery(name)}
         if value not in (None, {}):
             found[".".join(path)] = value
     return found
 
 
-# https://cloud.google.com/pubsub/docs/open-telemetry-tracing, https://www.w3.org/TR/trace-context/
-_OF_TRACE = re.compile(r"googclient_|traceparent$|tracestate$")
+_OF_A_FAILURE = frozenset({*OUR_ATTRIBUTES, *REDRIVE_ATTRIBUTES})
+# https://cloud.google.com/pubsub/docs/open-telemetry-tracing, https://www.w3.org/TR/trace-context/,
+# https://cloud.google.com/pubsub/docs/dead-letter-topics#track-delivery-attempts; an unwrapped push has the names in
+# lower case.
+_OF_PUBSUB = re.compile(
+    r"googclient_|traceparent$|tracestate$|cloudpubsubdeadlettersource", re.ASCII | re.IGNORECASE
+)
+
+
+def _is_of_delivery(name: str) -> bool:
+    return _OF_PUBSUB.match(name) is not None or name in _OF_A_FAILURE
 
 
 def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> PlannedRow | None:

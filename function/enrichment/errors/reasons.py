@@ -100,7 +100,7 @@ def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Ru
             _FAULT,
             (stage,),
             "the request as a whole was refused",
-            "compare the real table with table.json"
+            "compare the real table with table.json; a view takes no rows"
             if service == "bigquery"
             else "compare the topic's settings with the documentation",
         ),

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Mapping
 
 _SETTING = "in [event] of pipeline.toml"
 _GZIP = b"\x1f\x8b"
@@ -28,6 +29,10 @@ _FOREIGN = {
     b"\xff\xfe\x00\x00": "it is UTF-32: publish it in UTF-8",
     b"\x00\x00\xfe\xff": "it is UTF-32: publish it in UTF-8",
 }
+# https://cloud.google.com/pubsub/docs/reference/rest/v1/PubsubMessage
+_OF_A_MESSAGE = frozenset({"data", "attributes", "messageId", "message_id", "publishTime", "publish_time"})
+# https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#required-attributes
+_OF_A_CLOUDEVENT = frozenset({"id", "source", "specversion", "type"})
 _JSON_STARTS = (b"{", b"[")
 _PART_OF_JSON = re.compile(rb"""[{}\[\],"]|(?:true|false|null|-?\d[\d.eE+-]*)(?:[\s,}\]]|$)""")
 _XML = re.compile(rb"<[A-Za-z?!/]")
@@ -88,6 +93,33 @@ def of_no_object(document: object, *, may_be_array: bool) -> str:
         case _:
             what = "a number"
     return f"it is not a JSON object but {what}"
+
+
+def of_wrapper(document: Mapping[str, object]) -> str:
+    """Say what an object is that is no event, where it is something around an event.
+
+    Args:
+        document: What was read, which lacks what every event has.
+
+    Returns:
+        One clause that begins with a semicolon; empty where it is nothing known.
+    """
+    inner = document.get("message")
+    if isinstance(inner, Mapping) and inner.keys() & _OF_A_MESSAGE:
+        if isinstance(document.get("subscription"), str):
+            return (
+                "; it is the body of a push, published or sent as data: publish the event alone, and where a program "
+                "sends pushes, write subscription as projects/P/subscriptions/S"
+            )
+        return (
+            "; it looks like the body of a push without its subscription: send it with "
+            '"subscription": "projects/P/subscriptions/S" beside message, or send the event alone'
+        )
+    if document.keys() >= _OF_A_CLOUDEVENT:
+        return (
+            f'; it is a CloudEvent: set format = "cloudevents" {_SETTING}, or begin the paths with event.data'
+        )
+    return ""
 
 
 def _encoded(data: bytes) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from enrichment import documents
-from enrichment.errors import BadEventError
+from enrichment.errors import BadEventError, failure
 from enrichment.event import formats, identity
 from enrichment.event.conditions import is_dropped
 from enrichment.event.field_values import FieldValueError, checked
@@ -65,8 +65,12 @@ def decode(part: Part, shape: EventShape) -> Event:
         event_id = _name_if_any(part, shape, scope)
         return Event(event_id, values, found.document, found.text, scope, is_dropped=True)
     if wrong:
-        raise invalid(_listed([sentence for _, sentence in wrong]))
-    return Event(_name(part, shape, scope), values, found.document, found.text, scope)
+        raise invalid(_listed([sentence for _, sentence in wrong]) + _wrapper(found))
+    try:
+        event_id = _name(part, shape, scope)
+    except BadEventError as error:
+        raise failure(error.reason, error.detail + _wrapper(found)) from None
+    return Event(event_id, values, found.document, found.text, scope)
 
 
 def scope_of(message: Message, found: Document, values: Mapping[str, object]) -> Scope:
@@ -130,6 +134,12 @@ def _name_if_any(part: Part, shape: EventShape, scope: Scope) -> str:
         return _name(part, shape, scope)
     except BadEventError:
         return part.message.message_id
+
+
+def _wrapper(found: Document) -> str:
+    from enrichment.event import diagnosis  # for bad events alone
+
+    return diagnosis.of_wrapper(found.document)
 
 
 def _listed(problems: list[str]) -> str:

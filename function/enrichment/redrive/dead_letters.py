@@ -88,7 +88,7 @@ class Verdict(enum.StrEnum):
     OTHER_TIME = "dead-lettered at another time"
     LATER = "dead-lettered after this run began"
     NO_MESSAGE = "of deliveries that held no message"
-    INCOMPLETE = "without some attributes of the original, for lack of space"
+    INCOMPLETE = "without some attributes of the original, which Pub/Sub did not take"
     IN_DOUBT = "possibly published by an earlier run that was killed"
 
 

@@ -23,6 +23,7 @@ TABLE_FILE = Path(__file__).parents[1] / "table.json"
 PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
 _Choice = TypeVar("_Choice", bound=enum.StrEnum)
+_A_TOPIC = re.compile(r"(?:projects/[^/\s]+/topics/)?[^/\s]+")
 _TOPIC = re.compile(r"projects/(?P<project>[^/\s]+)/topics/(?P<name>[^/\s]+)")
 
 
@@ -140,6 +141,7 @@ def _read(env: Mapping[str, str], further_problems: list[str], *, writes_rows: b
 
         problems += pseudonyms.load(env)
     numbers = {name: _number(env, name, problems) for name in _OF_BOTH}
+    problems += [f"{name} is not UTF-8." for name in _TEXTS if not _is_utf_8(env.get(name, ""))]
     severity = _SEVERITIES.get(env.get("LOG_SEVERITY", "") or "INFO")
     if severity is None:
         problems.append(
@@ -166,6 +168,8 @@ _NUMBERS = {
 }
 """By name: what holds where it is not set, and what it may be."""
 _OF_BOTH = ("SUBSCRIPTION_ACK_DEADLINE_S", "FUNCTION_TIMEOUT_S", "LOG_SUCCESS_SAMPLE")
+_TEXTS = ("GOOGLE_CLOUD_PROJECT", "K_REVISION", "K_SERVICE")
+"""What is written as it is: to dead letters, which take nothing but UTF-8, and to the log."""
 _SEVERITIES = {severity.name: severity for severity in Severity}
 
 
@@ -178,6 +182,14 @@ def _number(env: Mapping[str, str], name: str, problems: list[str]) -> int:
         problems.append(f"{name} {problem}")
         return default
     return int(text)
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # Python's way to keep bytes of the environment that are none
+        return False
+    return True
 
 
 def _choice(env: Mapping[str, str], name: str, default: _Choice, problems: list[str]) -> _Choice:
@@ -234,6 +246,12 @@ def _loop_problem(env: Mapping[str, str], dead_letter_topic: str) -> Iterator[st
     """Refuse dead letters that would come back as events: each would be dead-lettered again, without an end."""
     trigger = env.get("TRIGGER_TOPIC", "")
     *path, name = dead_letter_topic.split("/")
+    if trigger and not _A_TOPIC.fullmatch(trigger):  # it would be compared with DEAD_LETTER_TOPIC in vain
+        yield (
+            f"TRIGGER_TOPIC is {trigger[:200]!r}, which is no name of a topic. Write TOPIC or "
+            "projects/PROJECT/topics/TOPIC, or leave it out."
+        )
+        return
     if trigger and "/" not in trigger:  # the project is the function's own
         project = env.get("GOOGLE_CLOUD_PROJECT", "")
         same = trigger == name and (not project or project in path)

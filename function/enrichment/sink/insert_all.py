@@ -230,6 +230,12 @@ def refused(refusal: Refusal, table: str) -> EnrichmentError | RefusedError:
     """Return the error that a request's refusal means."""
     if refusal.status == 413:
         return RefusedError(failure("row_too_large", "BigQuery calls the row too large", Stage.WRITE))
+    if refusal.status < 400:  # also a redirect, which no API of Google's answers
+        return failure(
+            "bigquery_unavailable",
+            f"the answer for {table}, with status {refusal.status}, is none that BigQuery gives, so no row counts as "
+            "written. To do: see whether a proxy answers in its place",
+        )
     decided = of_google_answer(
         refusal.status, refusal.reasons, refusal.message, Stage.WRITE, "bigquery", table
     )

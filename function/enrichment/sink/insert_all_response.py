@@ -4,7 +4,7 @@ The official client's rules, `google.cloud.bigquery.retry.DEFAULT_RETRY`, which 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -51,9 +51,9 @@ def read_answer(status: int, body: bytes) -> "InsertErrors | Refusal":
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = None
-    if 200 <= status < 300 and isinstance(document, dict):
-        found = document.get("insertErrors") or ()
-        return [{"index": int(entry["index"]), "errors": entry["errors"]} for entry in found]
+    if 200 <= status < 300 and isinstance(document, dict) and "error" not in document:
+        found = document.get("insertErrors")
+        return _of_rows(found, status) if found else ()
     error = document.get("error") if isinstance(document, dict) else None
     if not isinstance(error, dict):
         return Refusal(status)
@@ -64,3 +64,17 @@ def read_answer(status: int, body: bytes) -> "InsertErrors | Refusal":
         tuple(reason for reason in reasons if isinstance(reason, str)),
         str(error.get("message", "")),
     )
+
+
+class _OfRow(msgspec.Struct):
+    index: Annotated[int, msgspec.Meta(ge=0)]
+    errors: list[dict[str, Any]]
+
+
+def _of_rows(found: object, status: int) -> "InsertErrors | Refusal":
+    """Return what is said of single rows; a refusal where that cannot be read, for it acknowledges no row."""
+    try:
+        entries = msgspec.convert(found, list[_OfRow], strict=False)
+    except msgspec.ValidationError:
+        return Refusal(status)
+    return [{"index": entry.index, "errors": entry.errors} for entry in entries]

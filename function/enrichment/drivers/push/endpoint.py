@@ -39,16 +39,19 @@ class Reply(msgspec.Struct, frozen=True):
     Args:
         status: The HTTP status.
         text: The body, plain text.
+        headers: Those beside the length and the type of the body, names in lower case.
     """
 
     status: int
     text: str
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class _Refusal(msgspec.Struct, frozen=True):
     status: int
     reason: str
     detail: str
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -57,6 +60,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 
 ACKNOWLEDGED = Reply(200, "OK")
 """The reply to every message that is acknowledged."""
+
+_ALLOW = (("allow", "POST"),)
+"""What a 405 must have (RFC 9110, section 15.5.6)."""
 
 _INCOMPLETE = _Refusal(400, "request_incomplete", "the connection was closed before the body was whole")
 _TOO_LARGE = _Refusal(413, "request_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
@@ -87,7 +93,7 @@ class PushEndpoint:
         started_at = time.monotonic()
         if method != "POST":
             detail = f"the method is {method[:16]}, and a delivery is a POST"
-            return self._refuse(_Refusal(405, "method_not_allowed", detail), started_at)
+            return self._refuse(_Refusal(405, "method_not_allowed", detail, _ALLOW), started_at)
         try:
             whole = await _whole(receive)
         except _DisconnectedError:
@@ -111,7 +117,7 @@ class PushEndpoint:
         ending = Ending("refused", Severity.WARNING, "", refusal.reason, refusal.detail)
         # A fresh trace: what such a request says of itself is not believed.
         self.enricher.log.request(ending, trace.find({}, {}), started_at, refusal.status, None)
-        return Reply(refusal.status, f"{refusal.reason}: {refusal.detail}")
+        return Reply(refusal.status, f"{refusal.reason}: {refusal.detail}", refusal.headers)
 
 
 class _DisconnectedError(Exception):

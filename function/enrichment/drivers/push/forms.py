@@ -42,14 +42,19 @@ _REQUIRED = ("id", "source", "specversion", "type")
 _STRUCTURED = "application/cloudevents+json"
 
 # Headers of the request itself, of Google's front ends and of proxies. What remains of an unwrapped push are the
-# message's attributes. Credentials must be among these: attributes are written to rows and to dead letters.
+# message's attributes. Credentials must be among these: attributes are written to rows and to dead letters. So must
+# what is new in each request, such as names of a trace: each delivery would be another content of its event.
 _NOT_ATTRIBUTES = frozenset(
     {
         "accept",
         "accept-charset",
         "accept-encoding",
         "accept-language",
+        "api-key",
+        "apikey",
         "authorization",
+        "b3",
+        "baggage",
         "cache-control",
         "connection",
         "content-length",
@@ -67,19 +72,27 @@ _NOT_ATTRIBUTES = frozenset(
         "pragma",
         "proxy-authorization",
         "referer",
+        "sentry-trace",
         "te",
         "traceparent",
         "tracestate",
         "trailer",
         "transfer-encoding",
+        "uber-trace-id",
         "upgrade",
         "user-agent",
         "via",
+        "x-access-token",
+        "x-amz-security-token",
+        "x-amzn-trace-id",
         "x-api-key",
+        "x-auth-token",
         "x-client-cert",
+        "x-csrf-token",
         "x-cloud-trace-context",
         "x-real-ip",
         "x-request-id",
+        "x-request-start",
     }
 )
 _NOT_ATTRIBUTE_PREFIXES = (
@@ -88,11 +101,13 @@ _NOT_ATTRIBUTE_PREFIXES = (
     "x-appengine-",
     "x-b3-",
     "x-cloud-",
+    "x-datadog-",
     "x-endpoint-",
     "x-envoy-",
     "x-forwarded-",
     "x-goog-",
     "x-google-",
+    "x-ot-",
     "x-serverless-",
 )
 

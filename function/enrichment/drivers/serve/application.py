@@ -76,7 +76,8 @@ def _asks_for_health(scope: Scope) -> bool:
 
 async def _send_text(send: Send, reply: Reply) -> None:
     body = reply.text.encode()
-    await _send(send, reply.status, ((b"content-length", b"%d" % len(body)), _TEXT), body)
+    own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+    await _send(send, reply.status, (*own, (b"content-length", b"%d" % len(body)), _TEXT), body)
 
 
 async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

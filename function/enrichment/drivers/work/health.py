@@ -109,7 +109,7 @@ class HealthEndpoint:
             return _response(400, b"")
         method, _, rest = head.partition(b" ")
         if method not in (b"GET", b"HEAD"):
-            return _response(405, b"")
+            return _response(405, b"", further="allow: GET, HEAD\r\n")
         path = rest.partition(b" ")[0].partition(b"?")[0]
         health = self._health()
         passes = {b"/live": health.live, b"/ready": health.ready}.get(path)
@@ -125,9 +125,9 @@ async def _head(reader: asyncio.StreamReader) -> bytes | None:
         return None
 
 
-def _response(status: int, body: bytes, *, has_body: bool = True) -> bytes:
+def _response(status: int, body: bytes, *, has_body: bool = True, further: str = "") -> bytes:
     head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\n"
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\n{further}content-type: application/json\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + (body if has_body else b"")
