@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from enrichment.dead_letter import MAX_REQUEST_BYTES, DeadLetter
 from enrichment.errors import EnrichmentError, Stage, failure, of_google_error
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import meshpass
     from google.pubsub_v1 import PublisherClient
 
@@ -36,8 +38,13 @@ class PubSubDeadLetters:
         self._cap_s = cap_s
         self._client: PublisherClient | None = None
         self._lock = threading.Lock()
-        # The client blocks. Threads of its own keep the loop's shared ones free to resolve names.
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
+
+    @cached_property
+    def _threads(self) -> "ThreadPoolExecutor":
+        """Threads for the client, which blocks: they keep the loop's shared ones free to resolve names."""
+        from concurrent.futures import ThreadPoolExecutor  # here because most instances never see a bad event
+
+        return ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
 
     async def publish(self, dead_letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         """Publish one dead letter.
