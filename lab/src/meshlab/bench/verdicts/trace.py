@@ -21,8 +21,8 @@ __all__ = ["Tracer", "evidence_key", "record_key"]
 
 _TIMEOUT_S = 5.0
 _MAX_HOPS = 16
-# Envoy writes milliseconds.
-_CLOCK_S = 0.1
+# Envoy writes milliseconds, cut off. Within more time a port could have been another connection's.
+_CLOCK_S = 0.01
 
 Record = dict[str, Any]
 
