@@ -224,7 +224,7 @@ def _nearly_json(data: bytes) -> str:
     if not trimmed.startswith(_JSON_STARTS) and _is_csv(trimmed):
         return f"it looks like CSV, {_DOES_NOT_READ} each line as a JSON object"
     if not is_like_json:
-        return f"it is a text and no JSON, {_DOES_NOT_READ} a JSON object"
+        return "it is a text and no JSON: publish a JSON object"
     if trimmed.startswith(_JSON_STARTS) and _UNQUOTED.match(trimmed):
         return (
             "its keys or texts do not stand in double quotes, as in Python or JavaScript: publish what json.dumps() or "
