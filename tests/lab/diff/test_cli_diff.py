@@ -192,3 +192,27 @@ def test_of_two_changed_objects_the_one_that_decides_is_named(
     because = {each["name"]: [names[number] for number in each["because"]] for each in found["differences"]}
     assert because["writes"] == ["AuthorizationPolicy"]
     assert because["plain"] == ["PeerAuthentication"]
+
+
+def test_the_object_that_concerns_the_sender_is_named_where_another_one_concerns_who_answers(
+    tmp_path: Path,
+) -> None:
+    route = (
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: cart, namespace: shop}\n"
+        'spec: {hosts: [cart], exportTo: ["."], http: [{route: [{destination: {host: cart}}], headers: '
+        "{request: {set: {x-from: HERE}}}}]}\n"
+    )
+    away = app("caller", "team"), namespace("team")
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    mesh = mesh_of(
+        MESH, *away, route.replace("shop}", "team}").replace("cart]", "cart.shop.svc.cluster.local]")
+    )
+    mesh = mesh.replace("destination: {host: cart}", "destination: {host: cart.shop.svc.cluster.local}")
+    old.write_text(mesh)
+    new.write_text(mesh.replace("HERE", "there").replace("[GET]", "[GET, POST]"))
+    done = run("diff", old, new, "--json")
+    found = json.loads(done.stdout)
+    names = [changed["object"].partition(" ")[0] for changed in found["objects"]]
+    changed = [each for each in found["differences"] if each["kind"] == "reaches the application differently"]
+    assert changed
+    assert {names[number] for each in changed for number in each["because"]} == {"VirtualService"}

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshlab.diff.effect import Kind, change_of
+from meshlab.diff.effect import change_of
 from meshlab.diff.result import Finding
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def _concerns(
 
 
 def _on_the_way(difference: Difference, concerns: Sequence[_Concern]) -> tuple[int, ...]:
-    """Return the objects that concern the workload which decides, else those that concern any on the way."""
-    old, new, change = difference.old, difference.new, difference.change
+    """Return the objects that concern the proxy which refuses, else those that concern any on the way."""
+    old, new = difference.old, difference.new
     way = {*old.way, *new.way}
-    # What refuses says most: what let the request pass on the other side has not refused it here.
-    deciding = new.answerer if change and change.kind is Kind.NOW_REFUSED else old.answerer
+    # What refuses says most. What answers decides nothing: a gateway may have sent the request elsewhere.
+    refusing = {effect.answerer for effect in (old, new) if not effect.allowed}
     found = [concern for concern in concerns if concern.workloads & way]
-    chosen = [concern for concern in found if deciding in map(str, concern.workloads)] or found
+    chosen = [concern for concern in found if not refusing.isdisjoint(map(str, concern.workloads))] or found
     if not chosen and len(concerns) <= _FEW:
         chosen = list(concerns)  # the address of a name, or a pod without a proxy
     return tuple(concern.number for concern in chosen)
