@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshlab.battery.derive import derive
 from meshlab.battery.paths import normalized
-from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest, TcpRequest
+from meshlab.bench.case import (
+    Expectation,
+    FromBypass,
+    FromForeignMesh,
+    FromOutside,
+    FromWorkload,
+    HttpRequest,
+    TcpRequest,
+)
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.case_file.write_case import case_file_text
+from meshlab.bench.protocol import Setup
 from meshlab.istio.read.workload_ref import WorkloadRef
+from meshlab.mutate.missing import is_readable
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, mesh, policy, tokens
 from tests.lab.kube import app, service
@@ -525,3 +536,49 @@ def test_routes_that_no_known_caller_or_service_shows_are_named() -> None:
         in found
     )
     assert derive([mesh(ROUTE)]).not_covered == ()
+
+
+@pytest.mark.parametrize(
+    ("places", "spec"),
+    [
+        ({"fromHeaders": [{"name": "x-token", "prefix": "Tok "}]}, ("header", "x-token", "Tok ")),
+        ({"fromHeaders": [{"name": "X-Token"}]}, ("header", "x-token", "")),
+        ({"fromParams": ["tok"]}, ("query", "tok", "")),
+        ({"fromCookies": ["session"]}, ("cookie", "session", "")),
+        ({}, ("header", "", "Bearer ")),
+    ],
+)
+def test_tokens_that_almost_fit_are_sent_where_the_rule_looks_for_them(
+    places: dict[str, Any], spec: tuple[str, str, str]
+) -> None:
+    verified = tokens("shop")
+    verified["spec"]["jwtRules"][0].update(places)
+    rule = {"when": [{"key": "request.auth.claims[tier]", "values": ["gold"]}]}
+    wider = {"when": [{"key": "request.auth.claims[tier]", "values": ["*"]}]}
+    asked = derive([mesh(verified, policy(rule)), mesh(verified, policy(wider))]).questions
+    sent = [token for question in asked for token in question.case.tokens if not token.flaw]
+    near = {token.claims.get("tier") for token in sent if (token.placement, token.name, token.prefix) == spec}
+    assert "gold" in near
+    assert any(value not in (None, "gold") for value in near)
+
+
+def test_a_token_is_also_sent_where_a_rule_with_a_place_of_its_own_does_not_look() -> None:
+    verified = tokens("shop")
+    verified["spec"]["jwtRules"][0]["fromHeaders"] = [{"name": "x-token"}]
+    rule = {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/alice"]}}]}
+    asked = derive([mesh(verified, policy(rule)), mesh(tokens("shop"), policy(rule))]).questions
+    sent = {(token.placement, token.name) for question in asked for token in question.case.tokens}
+    assert {("header", "x-token"), ("header", "")} <= sent
+
+
+@pytest.mark.parametrize("places", [{"fromParams": ["tok"]}, {"fromCookies": ["session"]}])
+def test_a_token_in_any_place_is_read_back_from_a_case_file(places: dict[str, Any]) -> None:
+    verified = tokens("shop")
+    verified["spec"]["jwtRules"][0].update(places)
+    rule = {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/alice"]}}]}
+    asked = [each.case for each in derive([mesh(verified, policy(rule))]).questions if each.case.tokens]
+    assert any(token.placement != "header" for case in asked for token in case.tokens)
+    alone = [case for case in asked if isinstance(case.sender, FromBypass) and case.sender.workload is None]
+    assert alone
+    for case in alone:
+        assert is_readable(replace(case, name="it", expect=Expectation(status=200)), Setup())

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from meshlab.battery.request_values import Token
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Forwarding", "accepted", "refused", "signature", "verifies"]
+__all__ = ["Forwarding", "accepted", "found_by", "refused", "signature", "verifies"]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.patterns import wildcard
 from meshlab.battery.request_values import Token, as_claims
+from meshlab.battery.token_rules import found_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ FLAWS = ("expired", "other key under the known kid")
 """The flaws that are tried. The others of `bench.flaws` are for who tests an implementation of tokens."""
 
 _SUBJECT = "someone"
+_BEARER = "Bearer "
 _MOST_NAMED = 1000
 """How many values of a list get a token of their own."""
 
@@ -45,12 +47,34 @@ def tokens(demands: Iterable[TokenDemand], rules: Sequence[JwtRule]) -> tuple[To
     asked = [
         demand for demand in dict.fromkeys(demands) if demand.principals or demand.claims or demand.audiences
     ]
-    good = [token for demand in asked for token in _good(demand, known, rules)]
-    near = [token for demand in asked for token in _near(demand, known, rules)]
-    plain = [Token(issuer, as_claims({("sub",): _SUBJECT}), _audience((), issuer, rules)) for issuer in known]
+    good = [_placed(token, rules) for demand in asked for token in _good(demand, known, rules)]
+    near = [_placed(token, rules) for demand in asked for token in _near(demand, known, rules)]
+    plain = [
+        _placed(Token(issuer, as_claims({("sub",): _SUBJECT}), _audience((), issuer, rules)), rules)
+        for issuer in known
+    ]
     first = {token.issuer: token for token in reversed([*good, *plain])}
     flawed = [each for issuer in known if issuer in first for each in _flawed(first[issuer], rules)]
     return tuple(dict.fromkeys((Token(), *good, *plain, *near, *flawed)))
+
+
+def _placed(token: Token, rules: Sequence[JwtRule]) -> Token:
+    """Return a token in the place where most rules of its issuer look for it: each value is tried where it counts."""
+    own = [rule for rule in rules if rule.issuer == token.issuer]
+    places = [token, *(each for rule in own for each in _in_places_of(token, rule))]
+    best = max(places, key=lambda each: sum(found_by(each, rule) for rule in own))
+    return replace(best, note=token.note)
+
+
+def _in_places_of(token: Token, rule: JwtRule) -> Iterator[Token]:
+    """Yield a token in each place that a rule names, with a note that says which."""
+    for name, prefix in rule.from_headers:
+        note = f"in the header {name}"
+        yield replace(token, placement="header", name=name.lower(), prefix=prefix, note=note)
+    for name in rule.from_params:
+        yield replace(token, placement="query", name=name, prefix="", note=f"in the parameter {name}")
+    for name in rule.from_cookies:
+        yield replace(token, placement="cookie", name=name, prefix="", note=f"in the cookie {name}")
 
 
 def _good(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -> Iterator[Token]:
@@ -132,13 +156,10 @@ def _flawed(good: Token, rules: Sequence[JwtRule]) -> Iterator[Token]:
         yield replace(good, audience="", note="no audience")
     yield replace(good, issuer=STRANGER, note="unknown issuer")
     for rule in own:
-        for name, prefix in rule.from_headers:
-            yield replace(good, name=name.lower(), prefix=prefix, note=f"in the header {name}")
-        for name in rule.from_params:
-            yield replace(good, placement="query", name=name, note=f"in the parameter {name}")
-        for name in rule.from_cookies:
-            yield replace(good, placement="cookie", name=name, note=f"in the cookie {name}")
-    yield replace(good, placement="query", name="access_token", note="in the parameter access_token")
+        yield from _in_places_of(good, rule)
+    yield replace(good, placement="header", name="", prefix=_BEARER, note="in the header Authorization")
+    note = "in the parameter access_token"
+    yield replace(good, placement="query", name="access_token", prefix="", note=note)
 
 
 def _who(demand: TokenDemand, known: Sequence[str]) -> list[tuple[str, str]]:
