@@ -10,6 +10,7 @@ from meshlab.battery.derive import derive
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
+from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.reach.battery_file import cases_text
 from meshlab.reach.run import ask
 
@@ -318,3 +319,25 @@ def test_every_destination_of_a_route_by_weight_is_asked_and_a_subset_has_its_ow
     assert "name: 'shop/cart: GET news.shop.svc.cluster.local:80/both'" not in text
     assert "name: 'shop/cart: GET news.shop.svc.cluster.local:80/'" in text
     assert "decided by weights" in text
+
+
+WILD = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wild, namespace: shop}
+spec: {hosts: ["*.wild.example"], ports: [{number: 443, name: tls, protocol: TLS}], resolution: NONE}
+"""
+
+
+def test_a_host_of_a_wildcard_is_a_case_that_is_read_and_passes(asked: Asked) -> None:
+    found = asked(WILD)
+    (answer,) = [
+        each
+        for each in found.answers
+        if each.question.target == "any.wild.example" and each.question.caller == "shop/cart"
+    ]
+    (case,) = parse_case_file(cases_text(found.battery, found.outcomes, [answer]), "cases.yaml").cases
+    (verdict,) = [outcome.verdict for outcome in found.outcomes if outcome.case is answer.question.case]
+    assert case.expect is not None
+    assert verdict is not None
+    assert compare(case.expect, verdict) == []
