@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.explain.town import SETUP, town
+from tests.lab.explain.town import MESH, SETUP, town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from meshlab.explain.explanation import SuggestedChange
 
@@ -61,6 +62,13 @@ cases:
 - {name: let in, from: {workload: shop/web}, request: GET http://ledger.bank/, expect: 200}
 """
 )
+
+NO_TOKEN = f"""{SETUP}
+cases:
+- name: no token
+  request: {{url: "https://shop.example/cart/1", headers: {{x-tier: gold}}}}
+  expect: 403
+"""
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +215,19 @@ def test_a_host_that_is_almost_one_of_the_mesh_is_that_one(
     (meant,) = changes["a slip in a host"]
     assert meant.verified
     assert [part.text for part in meant.parts] == ["the caller asks for ledger.bank, a host of the mesh"]
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ('fromHeaders: [{name: x-token, prefix: "Tok "}]', "in the header x-token"),
+        ("fromParams: [tok]", "in the parameter tok"),
+        ("fromCookies: [session]", "in the cookie session"),
+    ],
+)
+def test_a_proposed_token_is_sent_where_the_rule_looks_for_it(tmp_path: Path, places: str, said: str) -> None:
+    where = 'jwksUri: "https://customers.example/keys"'
+    with town(tmp_path, MESH.replace(where, f"{where}, {places}")) as mesh:
+        found = mesh.explain(NO_TOKEN, changes=True)["no token"].changes
+    texts = [part.text for change in found for part in change.parts if change.verified]
+    assert f"the caller sends a valid token of https://customers.example {said} with sub someone" in texts

@@ -186,10 +186,10 @@ class Town:
 
 
 @contextmanager
-def town(directory: Path) -> Iterator[Town]:
+def town(directory: Path, manifests: str = MESH) -> Iterator[Town]:
     """Write the mesh to a directory and open a bench for it."""
     file = directory / "town.yaml"
-    file.write_text(MESH)
+    file.write_text(manifests)
     bench = LocalBench(condition_probes=True)
     try:
         yield Town(bench, file)

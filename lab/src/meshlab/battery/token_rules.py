@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshlab.battery.request_values import Token
+    from meshlab.bench.case import TokenSpec
     from meshlab.istio.read.request_authentication import JwtRule
 
 __all__ = ["Forwarding", "accepted", "found_by", "refused", "signature", "verifies"]
@@ -60,7 +61,7 @@ def verifies(token: Token, rule: JwtRule) -> bool:
     return good and (not rule.audiences or not set(rule.audiences).isdisjoint(token.audiences))
 
 
-def found_by(token: Token, rule: JwtRule) -> bool:
+def found_by(token: Token | TokenSpec, rule: JwtRule) -> bool:
     """Return whether a rule looks where a token is."""
     match token.placement:
         case "header" if not rule.from_headers and not rule.from_params and not rule.from_cookies:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshlab.battery.token_rules import found_by
 from meshlab.bench.case import FromBypass, TokenSpec
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.verdicts.policy_results import ConditionResult
     from meshlab.explain.hop_context import HopContext
+    from meshlab.istio.read.request_authentication import JwtRule
 
 __all__ = ["fitting_token", "valid_token", "with_identity"]
 
@@ -39,8 +41,11 @@ def fitting_token(context: HopContext, conditions: Sequence[ConditionResult]) ->
         token = changed
     if token.issuer is None:
         return None
+    token, place = _where_it_is_found(token, [rule for _, _, rule in context.jwt_rules])
     claims = ", ".join(f"{name} {_shown(value)}" for name, value in token.claims.items())
-    text = f"the caller sends a valid token of {safe(token.issuer)}{f' with {claims}' if claims else ''}"
+    text = (
+        f"the caller sends a valid token of {safe(token.issuer)}{place}{f' with {claims}' if claims else ''}"
+    )
     return Proposal((), replace(case, tokens=(token, *case.tokens[1:])), (ChangePart("caller", text),))
 
 
@@ -75,6 +80,23 @@ def with_identity(context: HopContext) -> Proposal | None:
     case = replace(context.case, sender=replace(sender, mode="mtls"))
     text = f"the caller uses mutual TLS with the certificate of {sender.workload}, as its sidecar does"
     return Proposal((), case, (ChangePart("caller", text),))
+
+
+def _where_it_is_found(token: TokenSpec, rules: Sequence[JwtRule]) -> tuple[TokenSpec, str]:
+    """Return a token in a place where a rule of its issuer looks, and which that is in words where it is another."""
+    own = [rule for rule in rules if rule.issuer == token.issuer]
+    if any(found_by(token, rule) for rule in own):
+        return token, ""
+    for rule in own:
+        for name, prefix in rule.from_headers:
+            return replace(
+                token, placement="header", name=name, prefix=prefix
+            ), f" in the header {safe(name)}"
+        for name in rule.from_params:
+            return replace(token, placement="query", name=name, prefix=""), f" in the parameter {safe(name)}"
+        for name in rule.from_cookies:
+            return replace(token, placement="cookie", name=name, prefix=""), f" in the cookie {safe(name)}"
+    return token, ""
 
 
 def _with_claim(token: TokenSpec, attribute: str, wanted: str, issuers: Sequence[str]) -> TokenSpec | None:
