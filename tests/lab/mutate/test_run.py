@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.mutate.changed_objects import Objects
+from meshlab.mutate.group import Group
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
 from tests.lab.kube import app
@@ -17,6 +18,7 @@ from tests.lab.mutate.shop import CASES, cases, mutant, shop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.mutate.results import Result
 
 
@@ -70,6 +72,26 @@ def test_a_mutant_under_which_every_request_ends_as_before_is_equivalent(run: Mu
     found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
     assert (found.state, found.missing) == ("equivalent", None)
     assert re.fullmatch(r"[1-9]\d* requests that can meet it, sent to both meshes, ended alike", found.reason)
+
+
+def test_a_mutant_is_no_equivalent_where_requests_that_can_meet_it_were_not_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of_the_file = {case.name for case in cases()[0].cases}
+    send = Group.send
+
+    def not_judged(outcome: Outcome) -> Outcome:
+        if outcome.case.name in of_the_file:
+            return outcome
+        return replace(outcome, state="not judged", reasons=("nothing says which address it comes from",))
+
+    monkeypatch.setattr(
+        Group, "send", lambda *words: ([not_judged(each) for each in part] for part in send(*words))
+    )
+    with mutation_run(shop(), cases(), find=True) as run:
+        found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
+    assert (found.state, found.missing) == ("not judged", None)
+    assert re.fullmatch(r"[1-9]\d* requests that can meet it were not judged", found.reason)
 
 
 def test_a_gateway_that_is_assumed_for_a_selector_is_gone_without_it_and_a_case_notices() -> None:

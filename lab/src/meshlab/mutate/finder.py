@@ -48,6 +48,7 @@ class Found:
         reason: Why there is no case although a request differs, or what could not be judged.
         effect: What changes, where a request differs.
         refused: Why a proxy refuses the change, so that nothing was asked.
+        judged: Whether every request that can meet the change was judged.
     """
 
     differs: bool
@@ -55,6 +56,7 @@ class Found:
     reason: str = ""
     effect: str = ""
     refused: str = ""
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Finder:
                 side.group.take(changed)  # the mesh without the change was asked last
         if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
             return shown
-        return Found(differs=False, reason=_proof(asked, unjudged))
+        return Found(differs=False, reason=_proof(asked, unjudged), judged=not unjudged)
 
     def _side(self, needed: Setup) -> _Side:
         setup = _joined(self._base.setup, needed)
@@ -241,7 +243,7 @@ def _proof(asked: int, unjudged: int) -> str:
     judged = asked - unjudged
     noun = "request" if judged == 1 else "requests"
     ended = f"{judged} {noun} that can meet it, sent to both meshes, ended alike" if judged else ""
-    doubtful = f"{unjudged} requests of the battery were not judged" if unjudged else ""
+    doubtful = f"{unjudged} requests that can meet it were not judged" if unjudged else ""
     return "; ".join(filter(None, (ended, doubtful))) or "no request of the battery can meet it"
 
 

@@ -30,7 +30,7 @@ _STYLES: dict[State, str] = {
 _TITLES: dict[State, str] = {
     "equivalent": "no request of the battery ends otherwise",
     "same configuration": "no Envoy is configured otherwise",
-    "not judged": "Istio, Envoy or meshlab does not take it, or no request of the bench can show it",
+    "not judged": "Istio, Envoy or meshlab does not take it, or requests that could show it are not judged",
 }
 _MAX_REASON = 200
 

@@ -25,8 +25,8 @@ class Result:
         mutant: The mutant.
         state: `survived` where no case failed; `caught` by a case; `equivalent` where no request of the battery ended
             otherwise; `same configuration` where every Envoy is configured as without the change, so that no request
-            differs; `not judged` where Istio, Envoy or meshlab does not take the object, or no request of the bench
-            can show the change.
+            differs; `not judged` where Istio, Envoy or meshlab does not take the object, where no request of the bench
+            can show the change, or where the verdict of one that might is not known.
         caught_by: The case that failed.
         reason: Why it is not judged, or why a survivor has no case.
         missing: The case that would have caught a survivor.

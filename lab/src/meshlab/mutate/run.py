@@ -248,7 +248,7 @@ class MutationRun:
         if not found.differs and result.mutant.made.unseen:
             return replace(result, state="not judged", reason=result.mutant.made.unseen)
         if not found.differs:
-            return replace(result, state="equivalent", reason=found.reason)
+            return replace(result, state="equivalent" if found.judged else "not judged", reason=found.reason)
         return replace(result, missing=found.missing, reason=found.reason, effect=found.effect)
 
 
