@@ -6,11 +6,42 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshlab.battery.request_values import Token
-    from meshlab.bench.case import TokenSpec
+    from meshlab.bench.case import TokenPlacement, TokenSpec
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Forwarding", "accepted", "found_by", "refused", "signature", "verifies"]
+__all__ = ["Forwarding", "Place", "accepted", "found_by", "places", "refused", "signature", "verifies"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of a request where a rule looks for a token.
+
+    Attributes:
+        placement: As in `TokenSpec`.
+        name: The header, the parameter or the cookie.
+        prefix: What stands before the token.
+    """
+
+    placement: TokenPlacement
+    name: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        """Return the place in words."""
+        return f"in the {'parameter' if self.placement == 'query' else self.placement} {self.name}"
+
+
+def places(rule: JwtRule) -> Iterator[Place]:
+    """Yield each place that a rule names; none where it looks in the usual ones."""
+    for name, prefix in rule.from_headers:
+        yield Place("header", name, prefix)
+    for name in rule.from_params:
+        yield Place("query", name)
+    for name in rule.from_cookies:
+        yield Place("cookie", name)
 
 
 @dataclass(frozen=True)

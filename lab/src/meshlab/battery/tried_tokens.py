@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.patterns import wildcard
 from meshlab.battery.request_values import Token, as_claims
-from meshlab.battery.token_rules import found_by
+from meshlab.battery.token_rules import found_by, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -68,13 +68,9 @@ def _placed(token: Token, rules: Sequence[JwtRule]) -> Token:
 
 def _in_places_of(token: Token, rule: JwtRule) -> Iterator[Token]:
     """Yield a token in each place that a rule names, with a note that says which."""
-    for name, prefix in rule.from_headers:
-        note = f"in the header {name}"
-        yield replace(token, placement="header", name=name.lower(), prefix=prefix, note=note)
-    for name in rule.from_params:
-        yield replace(token, placement="query", name=name, prefix="", note=f"in the parameter {name}")
-    for name in rule.from_cookies:
-        yield replace(token, placement="cookie", name=name, prefix="", note=f"in the cookie {name}")
+    for place in places(rule):
+        name = place.name.lower() if place.placement == "header" else place.name
+        yield replace(token, placement=place.placement, name=name, prefix=place.prefix, note=str(place))
 
 
 def _good(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -> Iterator[Token]:

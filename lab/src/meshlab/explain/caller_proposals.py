@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.battery.token_rules import found_by
+from meshlab.battery.token_rules import found_by, places
 from meshlab.bench.case import FromBypass, TokenSpec
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
@@ -87,16 +87,11 @@ def _where_it_is_found(token: TokenSpec, rules: Sequence[JwtRule]) -> tuple[Toke
     own = [rule for rule in rules if rule.issuer == token.issuer]
     if any(found_by(token, rule) for rule in own):
         return token, ""
-    for rule in own:
-        for name, prefix in rule.from_headers:
-            return replace(
-                token, placement="header", name=name, prefix=prefix
-            ), f" in the header {safe(name)}"
-        for name in rule.from_params:
-            return replace(token, placement="query", name=name, prefix=""), f" in the parameter {safe(name)}"
-        for name in rule.from_cookies:
-            return replace(token, placement="cookie", name=name, prefix=""), f" in the cookie {safe(name)}"
-    return token, ""
+    place = next((place for rule in own for place in places(rule)), None)
+    if place is None:
+        return token, ""
+    moved = replace(token, placement=place.placement, name=place.name, prefix=place.prefix)
+    return moved, f" {safe(str(place))}"
 
 
 def _with_claim(token: TokenSpec, attribute: str, wanted: str, issuers: Sequence[str]) -> TokenSpec | None:
