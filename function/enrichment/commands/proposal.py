@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from enrichment.commands.hints import as_expression
-from enrichment.commands.proposal_text import ProposedColumn, pipeline_text, table_text
+from enrichment.commands.proposal_text import PLAIN_KEY, ProposedColumn, pipeline_text, table_text
 from enrichment.documents import strict_json
 from enrichment.documents.instant import DATE, civil, parse_timestamp
 from enrichment.event import diagnosis
@@ -32,7 +32,6 @@ _RESERVED = re.compile(
     r"(_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER|_CHANGE_)", re.IGNORECASE
 )
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 
 class NoProposalError(ValueError):
@@ -214,7 +213,7 @@ def _leaves(
 
 def _source(path: tuple[str, ...]) -> str:
     """Return the expression for a path into the event."""
-    if all(map(_PLAIN_KEY.fullmatch, path)):
+    if all(map(PLAIN_KEY.fullmatch, path)):
         return ".".join(("event", *path))
     return as_expression(("event", *path))
 

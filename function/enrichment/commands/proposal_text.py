@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from enrichment.event.identity import MAX_LENGTH
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+"""A key that stands in TOML, and in a path, as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def pipeline_text(
 
 
 def _toml_key(name: str) -> str:
-    return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name)
+    return name if PLAIN_KEY.fullmatch(name) else json.dumps(name)
 
 
 def table_text(columns: Sequence[ProposedColumn]) -> str:
