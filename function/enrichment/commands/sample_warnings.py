@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from enrichment.commands import hints
-from enrichment.commands.trial import RowTrial, roots_of, walk
+from enrichment.commands.trial import RowTrial, roots_of
 from enrichment.documents.instant import UNIT_NAMES
+from enrichment.documents.walk import value_at
 from enrichment.expressions import EvaluationError
 from enrichment.settings.model import Column, FieldType, PipelineConfig
 
@@ -85,7 +86,7 @@ def _without_value(
         if expression is None or expression.is_plain or not trials or expression.roots & looked_up:
             continue
         if all(not _gives(column, trial) for trial in trials) and any(
-            walk(trial.scope.roots.get(path[0]), path[1:]) not in (None, "", [], {})
+            value_at(trial.scope.roots.get(path[0]), path[1:]) not in (None, "", [], {})
             for trial in trials
             for path in expression.paths
             if path[0] in ("event", "item", "parents")

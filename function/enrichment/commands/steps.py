@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from enrichment.documents.instant import UNIT_NAMES, rfc3339
+from enrichment.documents.walk import value_at
 from enrichment.expressions import EvaluationError, Scope
 from enrichment.expressions.functions import kind_of
 from enrichment.settings.model import Column
@@ -37,7 +38,7 @@ def steps_of(column: Column, scope: Scope, value: object, problem: str) -> tuple
     if expression is None:
         return (Step("constant", shown(value)),)
     paths = () if expression.is_plain else expression.paths
-    steps = [Step(".".join(path), shown(_at(scope, path))) for path in paths]
+    steps = [Step(".".join(path), shown(value_at(scope.document, path))) for path in paths]
     try:
         result = expression.evaluate(scope)
     except EvaluationError as error:
@@ -73,10 +74,3 @@ def _conversion(column: Column, result: object) -> str:
     if options.ignores_unknown_fields:
         extras.append("fields that the table does not have are left out")
     return f"{origin} -> {kind}" + (f" ({', '.join(extras)})" if extras else "")
-
-
-def _at(scope: Scope, path: tuple[str, ...]) -> object:
-    value: object = scope.document
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value

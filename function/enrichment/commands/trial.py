@@ -1,6 +1,6 @@
 """One sample event, as far as it gets: its fields, its rows, and each column of them. All mistakes are kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from enrichment import event, row
@@ -234,13 +234,6 @@ def roots_of(trials: Iterable[RowTrial], name: str) -> list[object]:
         if value is not None:
             found[id(value)] = value
     return list(found.values())
-
-
-def walk(value: object, keys: Iterable[str]) -> object:
-    """Return what stands under a path of keys, None for nothing."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _reads(column: Column, name: str) -> bool:

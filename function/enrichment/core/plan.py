@@ -1,11 +1,12 @@
 """What an event is to become: dropped, or one or more rows, each with its name and its table. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from enrichment.dead_letter import OUR_ATTRIBUTES
+from enrichment.documents.walk import value_at
 from enrichment.errors import EnrichmentError, failure
 from enrichment.event import Event, identity
 from enrichment.event.conditions import holds
@@ -142,10 +143,8 @@ def _attributes(scope: Scope, paths: Sequence[tuple[str, ...]]) -> dict[str, obj
     for path in paths:
         if _is_of_delivery(path[-1]):
             continue
-        value = scope.roots.get(path[0])
-        for key in path[1:]:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, Mapping):
+        value = value_at(scope.roots.get(path[0]), path[1:])
+        if isinstance(value, dict):
             value = {name: inner for name, inner in value.items() if not _is_of_delivery(name)}
         if value not in (None, {}):
             found[".".join(path)] = value

@@ -1,6 +1,6 @@
 """Walking down a parsed JSON document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class NoObjectError(ValueError):
@@ -27,4 +27,18 @@ def find(document: object, path: Sequence[str]) -> object:
             return None
         else:
             raise NoObjectError
+    return document
+
+
+def value_at(document: object, path: Iterable[str]) -> object:
+    """Return what stands under a path of keys; None for nothing, also where a part of the way is no object.
+
+    Args:
+        document: Where to start.
+        path: The keys to follow; none gives the document.
+    """
+    for key in path:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(key)
     return document

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from enrichment.documents.walk import value_at
 from enrichment.expressions.errors import ExpressionError
 from enrichment.expressions.scope import EVENT, MESSAGE, Scope
 from enrichment.settings.toml_section import suggestion
@@ -189,7 +190,7 @@ def _walker(path: tuple[str, ...]) -> Callable[[Scope], object]:
         return lambda scope: scope.roots.get(root)
     if root == EVENT:
         return _in_event(keys)
-    return lambda scope: _walk(scope.roots.get(root), keys)
+    return lambda scope: value_at(scope.roots.get(root), keys)
 
 
 def _in_event(keys: tuple[str, ...]) -> Callable[[Scope], object]:
@@ -200,15 +201,7 @@ def _in_event(keys: tuple[str, ...]) -> Callable[[Scope], object]:
         declared = scope.declared
         for prefix, rest in prefixes:
             if prefix in declared:
-                return _walk(declared[prefix], rest)
-        return _walk(scope.roots.get(EVENT), keys)
+                return value_at(declared[prefix], rest)
+        return value_at(scope.roots.get(EVENT), keys)
 
     return find
-
-
-def _walk(value: object, keys: tuple[str, ...]) -> object:
-    for key in keys:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(key)
-    return value
