@@ -199,6 +199,12 @@ def settings(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict
     }
 
 
+def whole_lines(output: Path, start: int = 0) -> bytes:
+    """The lines after byte `start` of a file that a process still writes, without one that is not whole yet."""
+    text = output.read_bytes()[start:]
+    return text[: text.rfind(b"\n") + 1]
+
+
 @dataclass(frozen=True)
 class Function:
     """The running function: delivers to it as Eventarc does, and reads what it logs."""
@@ -242,11 +248,9 @@ class Function:
 
     def new_lines(self) -> list[str]:
         """What it has printed since the last call. It prints before it answers, so nothing is waited for."""
-        with self.output.open() as output:
-            output.seek(self.read[0])
-            lines = output.read().splitlines()
-            self.read[0] = output.tell()
-        return lines
+        text = whole_lines(self.output, self.read[0])
+        self.read[0] += len(text)
+        return text.decode().splitlines()
 
     def new_log(self) -> list[dict[str, Any]]:
         """The lines of events since the last call; fails on a line that is not JSON."""

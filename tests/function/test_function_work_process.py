@@ -23,7 +23,7 @@ from google.pubsub_v1 import PubsubMessage
 from meshlab.cloud.pubsub import backlog
 from meshlab.processes.ports import free_ports
 
-from .conftest import FUNCTION, SUBSCRIPTION, TOPIC, Tables, Topic
+from .conftest import FUNCTION, SUBSCRIPTION, TOPIC, Tables, Topic, whole_lines
 
 PROJECT = TOPIC.split("/")[1]
 EVENTS = f"projects/{PROJECT}/topics/work-events"
@@ -41,7 +41,7 @@ class Running:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged."""
-        return [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in whole_lines(self.output).splitlines() if line.startswith(b"{")]
 
     def health(self, path: str) -> tuple[int, dict[str, Any]]:
         """What an endpoint answers; 0 where nothing listens yet."""
