@@ -43,7 +43,9 @@ class Echo:
 
     @property
     def record(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.directory / "record").read_text().splitlines()]
+        found = [json.loads(line) for line in (self.directory / "record").read_text().splitlines()]
+        assert all(isinstance(record.pop("at"), float) for record in found)
+        return found
 
     def tls(self, *alpn: str, certificate: bool = False) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.directory / "outside/ca.pem")

@@ -235,7 +235,7 @@ class RunningMesh:
         entry = str(sending.connector.address)
         began = time.time()
         reply = sending.send(self._case_timeout_s)
-        verdict = self._tracer.trace(reply, entry, sending.mark, began)
+        verdict = self._tracer.trace(reply, entry, sending.mark, began, time.time())
         return self._places.at(entry), _with_host_of(case, sending, verdict)
 
     def _behind(self, verdict: Verdict) -> frozenset[WorkloadRef]:

@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import ReceivedRequest, Response, TlsFacts, respond
@@ -127,7 +128,8 @@ class EchoServer:
 
     def _write_record(self, request: ReceivedRequest, port: EchoPort) -> None:
         # One write call per line: lines of two threads never mix.
-        os.write(self._record, json.dumps(request.facts(port)).encode() + b"\n")
+        record = {"at": time.time()} | request.facts(port)
+        os.write(self._record, json.dumps(record).encode() + b"\n")
 
 
 def _sniff(stream: Stream) -> str:

@@ -33,7 +33,9 @@ _HTTP_RBAC, _TCP_RBAC = "envoy.filters.http.rbac", "envoy.filters.network.rbac"
 
 _CONNECTION_FIELDS = {
     "log_type": "%ACCESS_LOG_TYPE%",
-    "start": "%START_TIME%",
+    # Seconds since the epoch, with microseconds: they distinguish connections that had one port in turn.
+    "start": "%START_TIME(%s.%6f)%",
+    "duration_ms": "%DURATION%",
     "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     "server": "%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%",
     "source": "%DOWNSTREAM_REMOTE_ADDRESS%",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class EvidenceLine:
         proxy: The workload whose proxy it is.
         scope: `http` for a request, `tcp` for a proxied connection, `connection` for any connection of a listener.
         start: When the request or connection began, in seconds since the epoch; 0 where the line does not say.
+        end: When it was over, at the latest; infinite while it lasts, and where the line does not say.
         connected: Whether it was logged when a TCP connection began rather than when it ended.
         listener: Name of the listener.
         chain: Name of the filter chain; empty where none matched.
@@ -66,6 +67,7 @@ class EvidenceLine:
     proxy: WorkloadRef
     scope: Literal["http", "tcp", "connection"]
     start: float = 0.0
+    end: float = math.inf
     connected: bool = False
     listener: str = ""
     chain: str = ""
@@ -120,11 +122,16 @@ def parse_line(proxy: WorkloadRef, text: str) -> EvidenceLine:
     if not isinstance(document, dict) or "scope" not in document:
         raise ValueError("a line of another logger")
     texts = {name: str(document[name]) for name in _TEXTS if document.get(name) not in _NOTHING}
+    connected = document.get("log_type") == _TCP_CONNECTED
+    start, duration_ms = _seconds(document.get("start")), document.get("duration_ms")
+    lasts = connected or not start or duration_ms in _NOTHING
     return EvidenceLine(
         proxy,
         document["scope"],
-        start=_seconds(document.get("start")),
-        connected=document.get("log_type") == _TCP_CONNECTED,
+        start=start,
+        # Envoy cuts off parts of a millisecond.
+        end=math.inf if lasts else start + (_number(duration_ms) + 1) / 1000,
+        connected=connected,
         status=_number(document.get("status")),
         attempts=_number(document.get("attempts")),
         rbac=document.get("rbac") or {},
@@ -135,7 +142,7 @@ def parse_line(proxy: WorkloadRef, text: str) -> EvidenceLine:
 
 
 def _seconds(value: object) -> float:
-    return 0.0 if value in _NOTHING else datetime.fromisoformat(str(value)).timestamp()
+    return 0.0 if value in _NOTHING else float(str(value))
 
 
 def _number(value: object) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.verdicts.addresses import external_host, subset_of
@@ -10,6 +12,8 @@ from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
@@ -21,8 +25,8 @@ __all__ = ["Tracer", "evidence_key", "record_key"]
 
 _TIMEOUT_S = 5.0
 _MAX_HOPS = 16
-# Envoy writes milliseconds, cut off. Within more time a port could have been another connection's.
-_CLOCK_S = 0.01
+# Envoy cuts off parts of a microsecond. Within more time a port could have been another connection's.
+_CLOCK_S = 0.0001
 
 Record = dict[str, Any]
 
@@ -83,7 +87,9 @@ class Tracer:
         self._condition_probes = condition_probes
         self._stated = {source: stated for stated, source in mesh.sources.items()}
 
-    def trace(self, reply: Reply, entry: str, mark: str, began: float = 0.0) -> Verdict:
+    def trace(
+        self, reply: Reply, entry: str, mark: str, began: float = 0.0, ended: float = math.inf
+    ) -> Verdict:
         """Return the verdict on a request.
 
         Args:
@@ -92,10 +98,11 @@ class Tracer:
             mark: The request's mark; empty for bare TCP and TLS.
             began: When the client began to connect, in seconds since the epoch. The system gives the port of an ended
                 connection to a later one, so older lines under the same address are of another request.
+            ended: When the reply was there. Later lines under the client's address are of another request, too.
         """
         if not reply.client_address:
             return Verdict(reply, reason=reply.failure)
-        trail = self._follow(reply, entry, mark, began)
+        trail = self._follow(reply, entry, mark, began, ended)
         verdict = Verdict(reply, trail.hops, missing=trail.missing)
         if trail.missing:
             return verdict
@@ -109,12 +116,12 @@ class Tracer:
         if "did not trust" in reply.failure:
             return replace(verdict, reason=reply.failure)
         if trail.app:
-            return self._by_app(verdict, trail, mark)
+            return self._by_app(verdict, trail, mark, began)
         if trail.hops and not reply.answered:
             return replace(verdict, proxy=trail.hops[-1].workload, reason=reply.failure)
         return verdict
 
-    def _follow(self, reply: Reply, entry: str, mark: str, began: float) -> _Trail:
+    def _follow(self, reply: Reply, entry: str, mark: str, began: float, answered: float) -> _Trail:
         hops: list[Hop] = []
         address, client = entry, reply.client_address
         for number in range(_MAX_HOPS):
@@ -126,7 +133,9 @@ class Tracer:
             # The client's own connection is of this case alone, and so is one that a TCP proxy opened for it. Those of
             # HTTP proxies are shared.
             own = number == 0 or hops[-1].line.scope != "http"
-            since = began - _CLOCK_S if own else 0.0
+            # A proxy may accept a connection late, after one before it has answered that it got none.
+            until = answered if number == 0 and reply.answered else math.inf
+            of_request = partial(_of_request, began=began, ended=until, own=own)
             # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
             ended = ended or (own and self._records_policies(place.workload))
             key = evidence_key(place.workload, client, address)
@@ -135,7 +144,7 @@ class Tracer:
                 mark,
                 first=number == 0,
                 ended=ended,
-                since=since,
+                of_request=of_request,
             )
             if line is None:
                 missing = (
@@ -144,7 +153,7 @@ class Tracer:
                 return _Trail(tuple(hops), missing=missing)
             if line.connected and own and not line.peer:
                 # Its first line may be older than the end of the TLS handshake; the last one names the client.
-                last = self._line(key, mark, first=number == 0, ended=True, since=since)
+                last = self._line(key, mark, first=number == 0, ended=True, of_request=of_request)
                 line = replace(line, peer=last.peer) if last else line
             port = place.port or _port(line.destination)
             hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
@@ -162,19 +171,21 @@ class Tracer:
             return address, client
         return self._relayed(client) or (address, "")
 
-    def _line(self, key: str, mark: str, *, first: bool, ended: bool, since: float) -> EvidenceLine | None:
+    def _line(
+        self, key: str, mark: str, *, first: bool, ended: bool, of_request: Callable[[EvidenceLine], bool]
+    ) -> EvidenceLine | None:
         def look(*, ended: bool = ended) -> EvidenceLine | None:
-            lines = [line for line in self._evidence.lines(key) if not line.start or line.start >= since]
+            lines = [line for line in self._evidence.lines(key) if of_request(line)]
             return _choose(lines, mark, first=first, ended=ended)
 
         return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False) or look(ended=True)
 
-    def _by_app(self, verdict: Verdict, trail: _Trail, mark: str) -> Verdict:
+    def _by_app(self, verdict: Verdict, trail: _Trail, mark: str, began: float) -> Verdict:
         place = trail.app
         if place is None:
             return verdict
         last = trail.hops[-1].line if trail.hops else None
-        record = self._record(trail, mark)
+        record = self._record(trail, mark, began)
         name = place.name
         if not name:
             name = external_host(place, last) if last else str(record["app"]) if record else ""
@@ -189,16 +200,33 @@ class Tracer:
             received=ReceivedByApp.from_record(record).from_stated(self._stated) if record else None,
         )
 
-    def _record(self, trail: _Trail, mark: str) -> Record | None:
+    def _record(self, trail: _Trail, mark: str, began: float) -> Record | None:
         if trail.app_address not in self._recording:
             return None
         key = record_key(_port(trail.app_address), trail.app_client)
 
         def look() -> Record | None:
-            found = [record for record in self._records.lines(key) if record["mark"] in ("", mark)]
+            records = [record for record in self._records.lines(key) if record["at"] >= began - _CLOCK_S]
+            found = [record for record in records if record["mark"] in ("", mark)]
             return found[-1] if found else None
 
         return self._records.wait(look, _TIMEOUT_S)
+
+
+def _of_request(line: EvidenceLine, *, began: float, ended: float, own: bool) -> bool:
+    """Return whether a line can be about a request, by the time.
+
+    Two connections may have the same two ends, one after the other.
+
+    Args:
+        line: A line about a connection with the right ends.
+        began: When the request began, in seconds since the epoch.
+        ended: When it was over.
+        own: Whether the connection was opened for this request. A shared one may be older, if it was still open.
+    """
+    if not line.start:
+        return True
+    return began - _CLOCK_S <= (line.start if own else line.end) and line.start <= ended + _CLOCK_S
 
 
 def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:

@@ -1,0 +1,125 @@
+"""Which lines of the evidence are a request's, where connections had the same two ends one after the other."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from meshlab.bench.client.reply import Reply
+from meshlab.bench.evidence.follow import LineFollower
+from meshlab.bench.evidence.line import EvidenceLine, parse_line
+from meshlab.bench.verdicts.addresses import AddressIndex
+from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
+from meshlab.istio import WorkloadRef
+from meshlab.istio.envoy.placement import Address
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshlab.bench.verdicts.verdict import Verdict
+
+CART = WorkloadRef("shop", "cart")
+ENTRY, APP, CLIENT = "127.0.0.1:2000", "127.0.0.1:3000", "127.0.0.1:40000"
+BEGAN, ENDED = 1_700_000_000.5, 1_700_000_000.6
+OWN = "spiffe://cluster.local/ns/shop/sa/own"
+GATEWAY = "spiffe://cluster.local/ns/edge/sa/gateway"
+
+REFUSED = {
+    "scope": "http",
+    "start": f"{BEGAN + 0.01:.6f}",
+    "duration_ms": 1,
+    "mark": "m",
+    "status": 403,
+    "details": "rbac_access_denied_matched_policy[none]",
+    "peer": OWN,
+}
+OF_GATEWAY = {"scope": "tcp", "peer": GATEWAY, "upstream": APP, "upstream_client": "127.0.0.1:50000"}
+
+
+def traced(tmp_path: Path, lines: list[dict[str, Any]], reply: Reply, *records: dict[str, Any]) -> Verdict:
+    """The verdict where the proxy logged these lines, and the application these records."""
+    evidence = LineFollower[EvidenceLine](
+        lambda _, text: parse_line(CART, text),
+        lambda line: (evidence_key(line.proxy, line.client, line.server),),
+    )
+    recorded = LineFollower[dict[str, Any]](
+        lambda _, text: json.loads(text), lambda record: (record_key(record["port"], record["peer"]),)
+    )
+    evidence.follow("log", tmp_path / "log")
+    recorded.follow("record", tmp_path / "record")
+    with (tmp_path / "log").open("a") as log:
+        log.writelines(json.dumps({"client": CLIENT, "server": ENTRY} | line) + "\n" for line in lines)
+    with (tmp_path / "record").open("a") as log:
+        log.writelines(json.dumps(record) + "\n" for record in records)
+    addresses: Any = SimpleNamespace(
+        ports={(CART, 80): Address("127.0.0.1", 2000)},
+        apps={(CART, 80): Address("127.0.0.1", 3000)},
+        external={},
+        outbound={},
+        internet=Address("127.0.0.1", 4000),
+    )
+    mesh: Any = SimpleNamespace(
+        versions={}, relay="", relayed=lambda _: None, address_conditions=lambda _: (), sources={}
+    )
+    tracer = Tracer(AddressIndex(addresses), evidence, recorded, frozenset({APP}), mesh)
+    try:
+        return tracer.trace(reply, ENTRY, "m", BEGAN, ENDED)
+    finally:
+        evidence.close()
+        recorded.close()
+
+
+@pytest.mark.parametrize("start", [BEGAN - 0.001, ENDED + 0.001], ids=["before", "after"])
+def test_a_request_on_a_connection_that_had_the_clients_port_before_or_after_is_no_evidence(
+    tmp_path: Path, start: float
+) -> None:
+    """It has no mark, and neither has a request of this client that could not be read."""
+    other = OF_GATEWAY | {"scope": "http", "start": f"{start:.6f}", "duration_ms": 0}
+    for lines in ([other, REFUSED], [REFUSED, other]):
+        verdict = traced(tmp_path, lines, Reply(CLIENT, 403))
+        assert verdict.proxy == CART
+        assert [hop.line.peer for hop in verdict.hops] == [OWN]
+
+
+@pytest.mark.parametrize("start", [BEGAN - 0.001, ENDED + 0.001], ids=["before", "after"])
+@pytest.mark.parametrize("scope", ["tcp", "connection"])
+def test_without_its_own_line_a_request_has_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: float, scope: str
+) -> None:
+    monkeypatch.setattr("meshlab.bench.verdicts.trace._TIMEOUT_S", 0.0)
+    other = OF_GATEWAY | {"scope": scope, "start": f"{start:.6f}", "duration_ms": 0}
+    verdict = traced(tmp_path, [other], Reply(CLIENT, 403))
+    assert "logged nothing about the request" in verdict.missing
+
+
+def test_a_connection_without_an_answer_may_be_accepted_after_the_client_has_gone(tmp_path: Path) -> None:
+    late = REFUSED | {"start": f"{ENDED + 1:.6f}"}
+    assert traced(tmp_path, [late], Reply(CLIENT, failure="no answer in time")).proxy == CART
+
+
+def test_what_an_application_received_before_on_the_same_connection_is_another_requests(
+    tmp_path: Path,
+) -> None:
+    passed_on = OF_GATEWAY | {"start": f"{BEGAN + 0.001:.6f}", "duration_ms": 2, "peer": OWN}
+    record = {
+        "port": 3000,
+        "peer": "127.0.0.1:50000",
+        "mark": "",
+        "app": "shop/cart",
+        "method": "",
+        "tls": None,
+    }
+    record |= {"target": "", "host": "", "headers": [], "body": "", "protocol": "TCP", "version": ""}
+    records = [record | {"at": BEGAN + 0.002, "body": "own"}, record | {"at": BEGAN - 1, "body": "old"}]
+    verdict = traced(tmp_path, [passed_on], Reply(CLIENT, body=b"x"), *records)
+    assert verdict.received is not None
+    assert verdict.received.body == "own"
+
+
+def test_a_line_says_when_what_it_is_about_was_over() -> None:
+    text = json.dumps({"scope": "tcp", "start": "1700000000.250000", "duration_ms": 12})
+    assert parse_line(CART, text).end == pytest.approx(1_700_000_000.263)
+    begun = json.dumps({"scope": "tcp", "start": "1700000000.250000", "log_type": "TcpUpstreamConnected"})
+    assert parse_line(CART, begun).end == float("inf")
