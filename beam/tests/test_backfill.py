@@ -17,7 +17,7 @@ from enrichment.errors import Disposition, Outcome
 from enrichment_beam import engine as engines
 from enrichment_beam import shared_engine
 from enrichment_beam.backfill import bigquery_input, inputs
-from enrichment_beam.backfill.inputs import files
+from enrichment_beam.backfill.inputs import InputsError, files
 from enrichment_beam.backfill.journal import Journal, JournalError
 from enrichment_beam.backfill.output import LoadFiles, Written
 from enrichment_beam.backfill.readers import Form, Read, reader
@@ -90,8 +90,12 @@ def test_the_report_says_what_became_of_each_file(
     assert good.shards > 1
     assert (bad.state, bad.written) == ("done", 2)
     assert bad.dead_lettered == {"json_invalid": 1, "profile_not_found": 1}
+    assert f"{bad.name}, line 2: " in bad.examples["json_invalid"]
+    assert f"{bad.name}, line 3: " in bad.examples["profile_not_found"]
+    assert "broken" not in str(bad.examples)
+    assert report.total.examples == bad.examples
     assert (cut.state, len(cut.failed)) == ("failed", 1)
-    assert "cut.jsonl.gz cannot be read on from record" in cut.failed[0]
+    assert "cut.jsonl.gz cannot be read on from line" in cut.failed[0]
     assert by_name["empty.jsonl"].state == "done"
     assert not report.is_complete
     assert report.total.written == len(table.rows()) == 62 + cut.written
@@ -470,6 +474,23 @@ def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(
     assert sorted(one.data for one in dead_letters()) == sorted(
         [event(2, user_id="unknown"), b"of another program", event(4), event(5)]
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (json.dumps([{"event_id": "e"}], indent=2).encode(), "Write one JSON object a line"),
+        (b'\xef\xbb\xbf{\r\n  "event_id": "e"\r\n}', "Write one JSON object a line"),
+        ('{"event_id": "e"}\n'.encode("utf-16"), "it is UTF-16"),
+    ],
+)
+def test_a_file_whose_lines_are_no_records_is_refused_before_any_is_dead_lettered(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputsError, match=words):
+        files([str(path)], 1000)
 
 
 def test_files_of_events_named_by_their_message_are_refused(

@@ -96,7 +96,7 @@ def test_a_file_that_is_cut_off_gives_what_it_holds_and_then_says_where_it_ends(
     path.write_bytes(gzip.compress(b"\n".join(lines))[:-5000])
     found: list[Read] = []
     _, (shard,) = files([str(path)], 1 << 20)
-    with pytest.raises(InputError, match=r"a\.jsonl\.gz cannot be read on from record \d+"):
+    with pytest.raises(InputError, match=r"a\.jsonl\.gz cannot be read on from line \d+"):
         found.extend(reader(shard.kind, EVENTS)(shard, 0))
     assert len(found) > 500
     assert data(found) == lines[: len(found)]

@@ -174,7 +174,9 @@ def _take_all(
             state.lookups[cache] = state.lookups.get(cache, 0) + 1
         if disposition is Disposition.DEAD_LETTERED:
             state.left += 1
-            state.reasons[ended.outcome.reason] = state.reasons.get(ended.outcome.reason, 0) + 1
+            reason = ended.outcome.reason
+            state.reasons[reason] = state.reasons.get(reason, 0) + 1
+            state.examples.setdefault(reason, f"{run.shard.name}: {ended.outcome.detail}")
             continue
         yield ended.ticket
     if error is not None:

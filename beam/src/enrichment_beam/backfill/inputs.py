@@ -1,6 +1,8 @@
 """Inputs of a backfill, and the shards that they are cut into."""
 
+import codecs
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,9 @@ MAX_SHARDS = 20_000
 """Most shards: each has a small file in the journal."""
 
 _SUFFIXES = {".jsonl": Kind.LINES, ".ndjson": Kind.LINES, ".json": Kind.LINES, ".avro": Kind.AVRO}
+_START_BYTES = 64
+# A document over several lines: the first has a bracket alone.
+_DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n")
 
 
 class InputsError(ValueError):
@@ -111,4 +116,15 @@ def _kind(name: str) -> Kind:
     if kind is Kind.AVRO:
         return kind
     with storage.open_plain(name) as file:
-        return Kind.GZIP_LINES if file.read(2) == b"\x1f\x8b" else kind
+        start = file.read(_START_BYTES)
+    if start.startswith(b"\x1f\x8b"):
+        return Kind.GZIP_LINES
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(
+            f"{name}: it is UTF-16, and a record is a line of UTF-8: make one of it with `iconv`."
+        )
+    if _DOCUMENT.match(start):
+        raise ValueError(
+            f"{name}: its first line is no record. Write one JSON object a line: `jq -c` makes such a file."
+        )
+    return kind

@@ -17,7 +17,7 @@ from enrichment_beam.backfill.records import (
     of_fields,
     of_json_message,
 )
-from enrichment_beam.backfill.shard import Kind, Records, Shard
+from enrichment_beam.backfill.shard import UNITS, Kind, Records, Shard
 
 _BLOCK = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -34,11 +34,13 @@ class Read(NamedTuple):
         received: The message in it; None where it is longer than any message can be.
         position: Where to go on once it has come to its end.
         progress: How much of the shard's size that is.
+        place: Where it is, in the unit of the shard's kind: the byte that a line begins at, else its number from 1.
     """
 
     received: Received | None
     position: int
     progress: int
+    place: int
 
 
 class Reader(Protocol):
@@ -81,9 +83,8 @@ def reader(kind: Kind, form: Form) -> Reader:
                 yield found
                 at = found.position
         except Exception as error:
-            unit = "byte" if kind is Kind.LINES else "record"
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise InputError(f"{shard.name} cannot be read on from {unit} {at}: {said}") from error
+            raise InputError(f"{shard.name} cannot be read on from {UNITS[kind]} {at}: {said}") from error
 
     return explained
 
@@ -104,7 +105,7 @@ def _lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
                 return
             begin, at = at, at + size
             done = (at if shard.end < 0 else min(at, shard.end)) - shard.begin
-            yield Read(_of_line(line, shard, begin, form, is_first=begin == 0), at, done)
+            yield Read(_of_line(line, shard, begin, form, is_first=begin == 0), at, done, begin)
 
 
 def _gzip_lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -116,7 +117,7 @@ def _gzip_lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
                 number += 1
                 if number > position:
                     received = _of_line(found[0], shard, number, form, is_first=number == 1)
-                    yield Read(received, number, counted.count)
+                    yield Read(received, number, counted.count, number)
 
 
 def _avro(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -138,7 +139,8 @@ def _avro(shard: Shard, position: int, form: Form) -> Iterator[Read]:
             for fields in block:
                 number += 1
                 if number > position:
-                    yield Read(_of_fields(fields, shard, number, form, messages=messages), number, raw.tell())
+                    received = _of_fields(fields, shard, number, form, messages=messages)
+                    yield Read(received, number, raw.tell(), number)
 
 
 def _bigquery(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -151,7 +153,7 @@ def _bigquery(shard: Shard, position: int, form: Form) -> Iterator[Read]:
             messages = _are_messages(form, set(fields))
         at += 1
         received = _of_fields(fields, shard, at, form, messages=messages)
-        yield Read(received, at, at - shard.begin)
+        yield Read(received, at, at - shard.begin, at)
 
 
 def _are_messages(form: Form, names: set[str]) -> bool:

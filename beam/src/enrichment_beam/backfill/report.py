@@ -21,6 +21,7 @@ class InputReport(msgspec.Struct, omit_defaults=False):
         rows: Rows written.
         written: Events that were written.
         dead_lettered: Events that were dead-lettered, by reason; of a subscription, those that are bad again.
+        examples: The first of each reason: where its record is, and what is wrong with it.
         dropped: Events that pipeline.toml drops.
         unreadable: Records longer than any message, which are neither written nor dead-lettered.
         undated: Events without the field that `--publish-time` names; their publish time is that of the backfill.
@@ -37,6 +38,7 @@ class InputReport(msgspec.Struct, omit_defaults=False):
     rows: int = 0
     written: int = 0
     dead_lettered: dict[str, int] = {}
+    examples: dict[str, str] = {}
     dropped: int = 0
     unreadable: int = 0
     undated: int = 0
@@ -56,6 +58,7 @@ class InputReport(msgspec.Struct, omit_defaults=False):
         self.undated += state.undated
         self.retries += state.retries
         add(self.dead_lettered, state.reasons)
+        self.examples = state.examples | self.examples
         add(self.lookups, state.lookups)
         if state.failed:
             self.failed.append(state.failed)

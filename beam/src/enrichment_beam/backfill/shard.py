@@ -54,6 +54,10 @@ class Shard(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+UNITS = {Kind.LINES: "byte", Kind.GZIP_LINES: "line", Kind.AVRO: "record", Kind.BIGQUERY: "row"}
+"""What a position of a shard counts."""
+
+
 class ShardState(msgspec.Struct):
     """How far a shard is. All counts are of records before `position`, each of which has come to its end.
 
@@ -65,6 +69,7 @@ class ShardState(msgspec.Struct):
         rows: Rows written.
         outcomes: Events by disposition.
         reasons: Dead-lettered events by reason.
+        examples: The first of each reason: where its record is, and what is wrong with it, in a sentence.
         lookups: Lookups by how they were answered.
         retries: Tries beyond the first.
         unreadable: Records that are neither event nor dead letter: longer than any message.
@@ -82,6 +87,7 @@ class ShardState(msgspec.Struct):
     rows: int = 0
     outcomes: dict[str, int] = {}
     reasons: dict[str, int] = {}
+    examples: dict[str, str] = {}
     lookups: dict[str, int] = {}
     retries: int = 0
     unreadable: int = 0

@@ -126,6 +126,8 @@ class Show:
                     f"{count:,} {name}" for name, count in sorted(found.items(), key=_most_first)
                 )
                 self.note(f"{about}: {listed}")
+        for reason, example in sorted(report.total.examples.items()):
+            self.note(f"{reason}, as in {example}")
         for sentence in report.total.failed[:5]:
             self.note(f"failed: {sentence}")
 

@@ -22,7 +22,7 @@ from enrichment_beam.backfill.journal import Journal
 from enrichment_beam.backfill.output import LoadFiles, Output, Written
 from enrichment_beam.backfill.readers import BLANK, Form, InputError, Read, reader
 from enrichment_beam.backfill.records import EventRecords
-from enrichment_beam.backfill.shard import Kind, Records, Shard, ShardState, add, counts
+from enrichment_beam.backfill.shard import UNITS, Kind, Records, Shard, ShardState, add, counts
 from enrichment_beam.counts import NAMESPACE
 from enrichment_beam.engine import Bundle, Ended, EngineOptions
 from enrichment_beam.enrich import EventsNotFinishedError, not_finished
@@ -185,6 +185,9 @@ class ShardRun:
         add(state.outcomes, counts(one.disposition.value for one in found.outcomes))
         bad = [one for one in found.outcomes if one.disposition is Disposition.DEAD_LETTERED]
         add(state.reasons, counts(one.reason for one in bad))
+        for one in bad:
+            place = f"{self.shard.name}, {UNITS[self.shard.kind]} {read.place}"
+            state.examples.setdefault(one.reason, f"{place}: {one.detail}")
         add(state.lookups, counts(found.lookups))
 
     def _note(self) -> None:
