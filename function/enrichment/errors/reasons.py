@@ -1,8 +1,7 @@
 """The error policy: every reason for which an event is not written, and what follows from it.
 
-One table. `external` has what others report (BigQuery, Google's APIs, the service, the SDK), and which reason each
-means.
-`failure` makes the error of a reason. `docs/error_policy.py` writes the tables of function/README.md and
+One table. `remote_errors` has what others report (BigQuery, Google's APIs, the service, the SDK), and which reason each
+means. `failure` makes the error of a reason. `docs/error_policy.py` writes the tables of function/README.md and
 docs/troubleshooting.md from both.
 """
 
