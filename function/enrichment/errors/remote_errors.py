@@ -139,6 +139,13 @@ INSERT_ERRORS: Mapping[str, str] = MappingProxyType(
 OTHER_INSERT_ERROR = "bigquery_unavailable"
 """What any other `reason` means: the row is sent again."""
 
+RETRIED_INSERT_REASONS = frozenset({"rateLimitExceeded", "backendError", "internalError", "badGateway"})
+"""First `reason` of a whole insertAll that is tried again within its deadline; after that `GOOGLE_ERRORS` decides.
+The official client's, `google.cloud.bigquery.retry.DEFAULT_RETRY`."""
+
+RETRIED_INSERT_STATUSES = frozenset({429, 500, 502, 503})
+"""The same by the status, where the answer gives no reason, as that of a proxy on the way."""
+
 
 class InsertMessage(msgspec.Struct, frozen=True):
     """A message of an `invalid` row that blames the table and not the row.
@@ -328,6 +335,9 @@ class ServiceStatus(msgspec.Struct, frozen=True):
 OVERLOAD_STATUSES = frozenset({429, 503, 504})
 """Too many requests, no capacity, and no answer in the gateway's time (RFC 9110, 15.6.4 and 15.6.5; RFC 6585, 4).
 Other failures, such as a 500 for one key, say nothing about load."""
+
+NOT_OF_THE_BATCH_STATUSES = frozenset({408, 429, 502, 503, 504})
+"""Statuses of a lookup of many keys that say nothing of the keys: fewer at once would end alike."""
 
 SERVICE_STATUSES: tuple[ServiceStatus, ...] = (
     ServiceStatus("200", "a profile that repeats the key", ""),

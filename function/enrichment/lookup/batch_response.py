@@ -65,9 +65,12 @@ def read_batch(
         TransientError: `service_unavailable`, the service ended a slow request.
     """
     if status != 200:
+        # Large tables, which good answers do without.
+        from enrichment.errors.remote_errors import NOT_OF_THE_BATCH_STATUSES
+
         error = unusual(status, retry_after_s)
         # Less work at once does not cure these.
-        if status in _SAYS_NOTHING_OF_KEYS:
+        if status in NOT_OF_THE_BATCH_STATUSES:
             raise error
         # The fault is the client's, section 15.5 of RFC 9110, so the service did not do what was asked for.
         raise RefusedBatchError(error, nothing_done=400 <= status < 500)
@@ -76,9 +79,6 @@ def read_batch(
     except _AnswerError as error:
         raise RefusedBatchError(failure(error.reason, str(error))) from None
     return [_bounded(found.get(_identity(key_text(key))), max_answer_bytes) for key in keys]
-
-
-_SAYS_NOTHING_OF_KEYS = frozenset({408, 429, 502, 503, 504})
 
 
 class _AnswerError(ValueError):

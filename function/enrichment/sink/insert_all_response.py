@@ -1,16 +1,9 @@
-"""What an answer to insertAll says, and whether the request is worth another try. Pure.
-
-The official client's rules, `google.cloud.bigquery.retry.DEFAULT_RETRY`, which the tests hold these to.
-"""
+"""What an answer to insertAll says, and whether the request is worth another try. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-
-RETRYABLE_REASONS = frozenset({"rateLimitExceeded", "backendError", "internalError", "badGateway"})
-RETRYABLE_STATUSES = frozenset({429, 500, 502, 503})
-"""Statuses that are worth another try where the answer gives no reason, as that of a proxy on the way."""
 
 InsertErrors = Sequence[Mapping[str, Any]]
 """What BigQuery says of single rows: `{"index": 0, "errors": [{"reason": "invalid", ...}]}`."""
@@ -32,9 +25,14 @@ class Refusal(msgspec.Struct, frozen=True):
     @property
     def retryable(self) -> bool:
         """Whether the same request may succeed soon."""
+        from enrichment.errors.remote_errors import (  # large tables, which good events do without
+            RETRIED_INSERT_REASONS,
+            RETRIED_INSERT_STATUSES,
+        )
+
         if self.reasons:
-            return self.reasons[0] in RETRYABLE_REASONS
-        return self.status in RETRYABLE_STATUSES
+            return self.reasons[0] in RETRIED_INSERT_REASONS
+        return self.status in RETRIED_INSERT_STATUSES
 
 
 def read_answer(status: int, body: bytes) -> "InsertErrors | Refusal":
