@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meshlab.lab.stack import Driver
 
 from bench import plot, publish
 from bench.harness import BenchError
 from bench.scale import suite
+from tests.e2e import long_run
 
 WAYS = (
     suite.BEFORE, suite.FUNCTION, suite.SERVE, suite.SERVE_STORAGE, suite.WORK, suite.WORK_STORAGE
@@ -82,6 +84,14 @@ def runs(tmp_path: Path) -> dict[str, publish.Run]:
     }
     assert {kind: publish.newest(kind, tmp_path) for kind in files} == files
     return {kind: publish.read(file) for kind, file in files.items()}
+
+
+@pytest.mark.parametrize("run", ["chaos", "soak"])
+def test_a_long_run_is_found_again_as_that_of_the_driver_that_it_was_of(tmp_path: Path, run: str) -> None:
+    started = long_run.now()
+    files = {driver: long_run.write(run, driver.value, started, {}, tmp_path) for driver in Driver}
+    assert publish.newest(run, tmp_path) == files[Driver.FUNCTION]
+    assert publish.newest(f"{run}-work", tmp_path) == files[Driver.WORK]
 
 
 def test_the_page_has_a_place_for_each_part(runs: dict[str, publish.Run]) -> None:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         "load_before": load,
         "own_peak_mib": long_run.own_peak_mib(),
     }
-    file = long_run.write("chaos", started, {**content, "chaos": found.to_json()})
+    file = long_run.write("chaos", options.driver, started, {**content, "chaos": found.to_json()})
     sys.stdout.write(f"kept in {os.path.relpath(file)}\n")
     return 1 if found.complaints else 0
 

@@ -101,15 +101,19 @@ def own_peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def name_of(run: str, driver: str) -> str:
-    """Return what the results of a run are called: `chaos`, or `chaos-work` of the worker."""
-    return run if driver == Driver.FUNCTION.value else f"{run}-{driver}"
+def write(run: str, driver: str, started: datetime, found: dict[str, Any], directory: Path = RESULTS) -> Path:
+    """Keep what a run has found as JSON beside the results of the bench, and return the file.
 
-
-def write(name: str, started: datetime, found: dict[str, Any]) -> Path:
-    """Keep what a run has found as JSON beside the results of the bench, and return the file."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    file = RESULTS / f"{started:%Y%m%dT%H%M%S}Z-{name}.json"
+    Args:
+        run: The kind of run, `chaos`. In the file's name it is `chaos-work` where the worker received the events.
+        driver: What received them.
+        started: When the run began.
+        found: What it has found.
+        directory: Where the file goes.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    kind = run if driver == Driver.FUNCTION.value else f"{run}-{driver}"
+    file = directory / f"{started:%Y%m%dT%H%M%S}Z-{kind}.json"
     content = {
         "started": started.isoformat(),
         "machine": report.machine(),

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         "peaks_mib": watch.peaks_mib,
         "cpu_s": watch.cpu_s,
     }
-    file = long_run.write(long_run.name_of("soak", options.driver), started, {"soak": content})
+    file = long_run.write("soak", options.driver, started, {"soak": content})
     print(f"kept in {os.path.relpath(file)}")
     return 1 if left else 0
 

@@ -14,6 +14,7 @@ FOUNDATION = {
     "documents",
     "errors",
     "expressions",
+    "large_blocks",
     "message_classes",
     "settings",
     "telemetry",

@@ -53,6 +53,9 @@ class Clients:
             most_bytes = max(most_bytes, min(most_bytes * rules.batch.max_keys, _MAX_BATCH_BYTES))
         retry = meshpass.RetryPolicy(attempts=_ATTEMPTS)
         if self._first is None:
+            from enrichment import large_blocks  # here, because it is not needed at the start
+
+            large_blocks.return_when_freed()  # each of its connections has one
             self._first = meshpass.AsyncClient.from_env(
                 max_response_bytes=most_bytes, timeout_s=rules.timeout_s, retry=retry
             )
