@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from dataclasses import FrozenInstanceError, field
 from functools import cached_property
 from pathlib import Path
 from threading import Barrier
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_type_hints
 
 import pytest
 from meshlab.quick_dataclass import dataclass
@@ -145,6 +146,13 @@ def test_what_a_class_defines_itself_stays(decorator: Anything) -> None:
     assert hash(own(1, 2)) == hash(own(1, 2))
     assert repr(own(1)) == "own"
     assert hash(hashed(1)) == 7
+
+
+def test_its_signature_is_known_before_an_object_is_made() -> None:
+    ours, theirs = (point(each) for each in DECORATORS.values())
+    assert str(inspect.signature(ours)) == str(inspect.signature(theirs))
+    assert get_type_hints(ours.__init__) == get_type_hints(theirs.__init__)
+    assert "x" in inspect.signature(ours).parameters
 
 
 def test_the_standard_librarys_functions_take_it(decorator: Anything) -> None:

@@ -8,9 +8,11 @@ standard library. A type checker sees the standard library's decorator.
 from __future__ import annotations
 
 import dataclasses
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Callable
     from dataclasses import dataclass
 else:
@@ -39,7 +41,7 @@ def _frozen(cls: type[Any]) -> type[Any]:
     own = {name for name, value in vars(cls).items() if value is not None}
     dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
     names = {field.name for field in dataclasses.fields(cls)}
-    methods = {name: _compiled_later(cls, name) for name in _OPTIONS}
+    methods: dict[str, Callable[..., Any]] = {name: _CompiledLater(cls, name) for name in _OPTIONS}
     methods |= {"__setattr__": _refuse_to_set(cls, names), "__delattr__": _refuse_to_delete(cls, names)}
     for name, method in methods.items():
         if name not in own:
@@ -47,16 +49,29 @@ def _frozen(cls: type[Any]) -> type[Any]:
     return cls
 
 
-def _compiled_later(cls: type[Any], name: str) -> Callable[..., Any]:
-    """Return a method in whose place the standard library's is put when it is called."""
+class _CompiledLater:
+    """A method in whose place the standard library's is put when it is called, or when its signature is asked for."""
 
-    def method(self: object, *args: object, **values: object) -> Any:  # noqa: ANN401 - as that of the class
+    def __init__(self, cls: type[Any], name: str) -> None:
+        self._cls, self._name = cls, name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:  # noqa: ANN401 - as a function has it
+        return self if instance is None else MethodType(self, instance)
+
+    def __call__(self, *args: object, **values: object) -> Any:  # noqa: ANN401 - as that of the class
+        return self._compile()(*args, **values)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        import inspect
+
+        return inspect.signature(self._compile())
+
+    def _compile(self) -> Callable[..., Any]:
         # Two threads may both come here, and then set the same.
-        compiled = getattr(_same_fields(cls, **_OPTIONS[name]), name)
-        setattr(cls, name, compiled)
-        return compiled(self, *args, **values)
-
-    return method
+        compiled: Callable[..., Any] = getattr(_same_fields(self._cls, **_OPTIONS[self._name]), self._name)
+        setattr(self._cls, self._name, compiled)
+        return compiled
 
 
 def _same_fields(cls: type[Any], **options: Any) -> type[Any]:  # noqa: ANN401 - those of `make_dataclass`
@@ -64,7 +79,7 @@ def _same_fields(cls: type[Any], **options: Any) -> type[Any]:  # noqa: ANN401 -
     fields = [
         (
             field.name,
-            object,
+            field.type,
             dataclasses.field(
                 default=field.default,
                 default_factory=field.default_factory,
@@ -77,7 +92,9 @@ def _same_fields(cls: type[Any], **options: Any) -> type[Any]:  # noqa: ANN401 -
         )
         for field in dataclasses.fields(cls)
     ]
-    namespace = {"__post_init__": None} if hasattr(cls, "__post_init__") else {}
+    namespace = {"__module__": cls.__module__}  # where the types of its fields are known
+    if hasattr(cls, "__post_init__"):
+        namespace["__post_init__"] = ""
     return dataclasses.make_dataclass(cls.__name__, fields, namespace=namespace, **options)
 
 
