@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import shutil
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -31,11 +32,15 @@ RunMesh = Callable[[Project], AbstractContextManager[ProjectMesh]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let each of several processes begin the collection of a whole run in another folder.
+    """Let a signal end programs as it does at a terminal, and let each process begin the collection in another folder.
+
+    A shell without job control starts a background job with SIGINT ignored, and all programs of its tests inherit that.
 
     In a new checkout pytest rewrites the assertions of each file that it imports, and keeps the result for the other
     processes. Processes that began in the same folder would all rewrite the same files.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = getattr(config, "workerinput", None)
     if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return

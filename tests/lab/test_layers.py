@@ -19,6 +19,8 @@ LAYERS = (
         "meshlab.errors",
         "meshlab.env_file",
         "meshlab.named_files",
+        "meshlab.plain_schema",
+        "meshlab.quick_dataclass",
         "meshlab.visible_text",
     ),
     ("meshlab.kustomize",),

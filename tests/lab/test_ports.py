@@ -28,6 +28,16 @@ def test_ports_are_distinct_and_below_those_of_outgoing_connections() -> None:
     assert all(20_000 <= port < 32_000 for port in found)
 
 
+def test_every_port_is_tried_once_before_it_is_said_that_none_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(ports, "_reserve", tried.append)
+    with pytest.raises(OSError, match="no free port between 20000 and 32000"):
+        next(free_ports())
+    assert sorted(tried) == list(range(20_000, 32_000))
+
+
 def test_a_port_that_is_listened_on_is_not_chosen(window: int) -> None:
     with socket.socket() as server:
         server.bind((LOOPBACK, window))

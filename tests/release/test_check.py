@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,25 @@ def test_a_measurement_replaces_what_the_table_said_of_the_same_files() -> None:
         "b": 3,
         "d": 3,
     }
+
+
+def test_a_server_that_still_runs_has_been_counted_with_what_its_own_children_used() -> None:
+    work = "import time\nwhile time.process_time() < 0.3: pass\n"
+    server = (
+        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {work!r}])\n"
+        "print('done', flush=True)\ninput()"
+    )
+    began = measure.used_s()
+    with subprocess.Popen(
+        [sys.executable, "-c", server], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"done\n"
+        while_it_runs = measure.used_s() - began
+        running.communicate(b"\n")
+    afterwards = measure.used_s() - began
+    assert while_it_runs > 0.25 or not Path("/proc/self/stat").exists()
+    assert max(0.25, while_it_runs) <= afterwards + 0.02  # each process is counted in hundredths
 
 
 def test_a_changed_conftest_runs_all_tests_below_it_and_a_changed_test_itself(repository: Path) -> None:

@@ -18,10 +18,10 @@ def no_context() -> ssl.SSLContext:
 
 
 def endpoint(url: str, context: Callable[[], ssl.SSLContext] = no_context) -> Endpoint:
-    return Endpoint(url, connect_timeout_s=1.0, max_response_bytes=100, context=context)
+    return Endpoint(url, connect_timeout_s=20.0, max_response_bytes=100, context=context)
 
 
-async def post(to: Endpoint, timeout_s: float = 5.0) -> "RawResponse | meshpass.MeshError":
+async def post(to: Endpoint, timeout_s: float = 20.0) -> "RawResponse | meshpass.MeshError":
     return await to.send("POST", "/path?a=b", {"x-shown": "1"}, {"x-hidden": "2"}, b"body", timeout_s)
 
 
@@ -59,7 +59,7 @@ def test_an_opened_connection_is_taken_by_the_first_request_and_kept(server: Ser
 def test_failures_are_returned_and_name_the_server(server: Server) -> None:
     server.answer = lambda _: (200, {}, b"x" * 101)
 
-    async def send(url: str, timeout_s: float = 5.0) -> "RawResponse | meshpass.MeshError":
+    async def send(url: str, timeout_s: float = 20.0) -> "RawResponse | meshpass.MeshError":
         to = endpoint(url)
         try:
             await to.open()
@@ -76,11 +76,12 @@ def test_failures_are_returned_and_name_the_server(server: Server) -> None:
 
 def test_a_request_ends_with_its_time(server: Server) -> None:
     may_go_on = threading.Event()
-    server.answer = lambda _: (200 if may_go_on.wait(10) else 504, {}, b"")
+    server.answer = lambda _: (200 if may_go_on.wait(20) else 504, {}, b"")
 
     async def send() -> "RawResponse | meshpass.MeshError":
         to = endpoint(f"http://{server.address}")
-        found = await post(to, 0.05)
+        await to.open()
+        found = await post(to, 0.5)
         may_go_on.set()
         await to.aclose()
         return found

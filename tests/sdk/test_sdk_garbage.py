@@ -100,7 +100,7 @@ def _left_by_a_failed_call(
 
 
 def _slow(_: Seen) -> Answer:
-    time.sleep(0.2)
+    time.sleep(1)
     return 200, {}, b"{}"
 
 

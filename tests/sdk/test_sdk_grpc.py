@@ -404,7 +404,7 @@ def test_the_plugin_shows_no_token(auth: meshpass.SignedJWT) -> None:
 
 def test_the_plugin_never_waits_for_the_source_in_the_thread_that_asks() -> None:
     go_on, done = threading.Event(), threading.Event()
-    tokens = Tokens(lambda: go_on.wait(2))
+    tokens = Tokens(lambda: go_on.wait(20))
     delivered: list[Any] = []
 
     def callback(metadata: Any, error: Any) -> None:

@@ -339,7 +339,7 @@ def test_the_deadline_holds_for_a_body_that_stalls(
 
     reading = Reading(raw_server(stall), auth, is_async=is_async)
     with pytest.raises(meshpass.MeshTimeout) as caught:
-        reading.read("bytes", timeout_s=0.3)
+        reading.read("bytes", timeout_s=1.5)
 
     assert caught.value.code == "timeout_body"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from meshlab.errors import LabError
 from meshlab.kustomize import build_any
 from meshlab.manifest import Manifest, ManifestError, Problem, documents_of, to_manifest
 from meshlab.named_files import STANDARD_INPUT, read_bytes, read_stream
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

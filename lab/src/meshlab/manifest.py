@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from meshlab.quick_dataclass import dataclass
 from meshlab.visible_text import one_line
 from meshlab.yaml_reader import LocatedDict, LocatedList, YamlError, parse_located, parse_strict
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.battery.request_values import PEER, TOKEN, Peer, Token
 from meshlab.battery.token_rules import refused
 from meshlab.bench.authorities import MESH
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meshlab.bench.protocol import Setup
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.bench.case import Case

@@ -8,7 +8,6 @@ condition holds, or is there at all, changes what becomes of one request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from meshlab.battery.clause_matches import MatchCache
 from meshlab.battery.request_values import CHANGED
 from meshlab.battery.table import Table
 from meshlab.battery.way_conditions import WayConditions
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

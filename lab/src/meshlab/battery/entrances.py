@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery.request_values import (
@@ -28,6 +27,7 @@ from meshlab.bench.case import (
     TcpRequest,
     TlsRequest,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

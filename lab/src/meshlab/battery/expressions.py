@@ -7,7 +7,7 @@ read raises an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from meshlab.battery.expression_nodes import (
 )
 from meshlab.battery.expression_reader import read
 from meshlab.istio.read.re2 import regex_problem
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

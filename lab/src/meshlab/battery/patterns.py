@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from meshlab.battery.expressions import ExpressionError, expression
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["Kind", "Pattern", "joined", "wildcard"]
 

@@ -7,10 +7,10 @@ A dimension is a part of a request that varies on its own. Its name is one of th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.bench.case import TokenSpec
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

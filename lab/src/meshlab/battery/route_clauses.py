@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand, comparison
@@ -12,6 +12,7 @@ from meshlab.battery.policy_atoms import text_atom
 from meshlab.battery.request_values import METHOD, NAME, PATH, TOKEN, Token, header, query
 from meshlab.istio.read.virtual_service import claim_path
 from meshlab.istio.read.virtual_service.headers import is_authority
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.case_file.nodes import compose
+from meshlab.quick_dataclass import dataclass
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:

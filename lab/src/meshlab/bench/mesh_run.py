@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +26,7 @@ from meshlab.istio.model.address_conditions import address_conditions
 from meshlab.istio.model.virtual_machines import machine_identities
 from meshlab.processes.ports import free_ports, has_address
 from meshlab.processes.supervisor import Supervisor
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

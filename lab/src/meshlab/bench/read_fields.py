@@ -5,7 +5,6 @@ The readers read small complete examples, and a recording notes what they know. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +14,7 @@ from meshlab.istio.read.outbound_fields import FIELDS_REFUSED
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.recording import recorded_fields
 from meshlab.manifest import parse_manifests
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,11 +6,11 @@ the authority `partner-tls` is taken by the gateway whose server has `credential
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.bench.authorities import GATEWAYS, INTERNET, MESH
 from meshlab.istio.model.credentials import MESH_CA, WORKLOAD
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

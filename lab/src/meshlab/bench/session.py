@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import CasePlace, Mention
@@ -12,6 +12,7 @@ from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
 from meshlab.bench.protocol import Setup
 from meshlab.bench.report.run import Run
 from meshlab.bench.selection import select
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -16,13 +16,13 @@ https://github.com/argoproj/argo-cd/issues/20368
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.cloud import serving
 from meshlab.cloud.identity import IdentityKey, IdentityTokens
 from meshlab.cloud.metadata import SCOPES, access_token, account_directory, identity_token
 from meshlab.cloud.metadata_tree import MetadataTreeApp
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from meshlab.lab.lookup_access import INVOKER, STRANGER, UNLINKED, LookupAccess
 from meshlab.lab.stack import Lab
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

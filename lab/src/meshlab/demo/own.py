@@ -6,7 +6,6 @@ import ipaddress
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from meshlab.lab.own_routes import with_routes
 from meshlab.lab.pipeline import Lookup, Pipeline
 from meshlab.lab.provision import Resources
 from meshlab.lab.stack import OwnPipeline, shipped
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ The file names the steps; manifests, MeshConfig and cases are files beside it, w
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case_file.collect import collect
@@ -14,6 +13,7 @@ from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 from meshlab.bench.session import Choice, run_cases
 from meshlab.errors import LabError
+from meshlab.quick_dataclass import dataclass
 from meshlab.yaml_reader import YamlError, parse_strict
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ question that ends otherwise is asked again on both sides before it counts, so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from meshlab.diff.chance import host_of
 from meshlab.diff.confirm import Answers
 from meshlab.diff.shared_setup import pinned, shared_setup
 from meshlab.diff.side import Addresses, Side
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from meshlab.quick_dataclass import dataclass
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:

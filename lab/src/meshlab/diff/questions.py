@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Question
@@ -12,6 +12,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import MeshNames, Setup
 from meshlab.bench.report.outcome_texts import request
 from meshlab.errors import LabError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.diff.effect import Kind
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.battery.battery import Question

@@ -6,11 +6,12 @@ itself needs no such proxies. A request that chance decides is sent until it end
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.diff.effect import change_of, effect_of
 from meshlab.explain.explained_outcome import explain
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

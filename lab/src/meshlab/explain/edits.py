@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
 from meshlab.explain.explanation import ChangePart
 from meshlab.explain.manifest_places import place_of
+from meshlab.quick_dataclass import dataclass
 from meshlab.yaml_reader import LocatedDict, LocatedList
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from meshlab.bench.case import FromBypass, FromForeignMesh
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.configured import chain_of, listener_of, manager_of
 from meshlab.explain.attribute_values import SeenValues
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

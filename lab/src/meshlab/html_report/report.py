@@ -6,8 +6,9 @@ and the drawing stand in the page as HTML, so that they can be read without a sc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.html_report.drawing.graph import Graph

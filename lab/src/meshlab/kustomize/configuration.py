@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
@@ -11,6 +11,7 @@ from meshlab.kustomize.default_references import DEFAULT_REFERENCES
 from meshlab.kustomize.fieldspecs import FieldSpec, merged, read_field_spec
 from meshlab.kustomize.name_references import NameReference, merged_references, read_name_reference
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
@@ -11,6 +10,7 @@ from meshlab.kustomize.pairs import read_pairs
 from meshlab.kustomize.resource import Resource
 from meshlab.kustomize.resource_list import append, by_any_id
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.kustomize.kustomization import Kustomization

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find
 from meshlab.kustomize.places import Place
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

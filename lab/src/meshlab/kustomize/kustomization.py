@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.file_access import Files, name
 from meshlab.manifest import ManifestError, documents_of, parse_yaml
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,10 @@ They are those that the OpenAPI document of Kubernetes 1.21, which kustomize car
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meshlab.kustomize.scopes import is_built_in
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["DEFINITIONS", "NOTHING", "Schema", "SchemaOf", "built_in_schema"]
 

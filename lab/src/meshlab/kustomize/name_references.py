@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find, merged, ordered, read_field_spec
 from meshlab.kustomize.object_ids import NO_NAMESPACE, ObjectId
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from meshlab.kustomize.scopes import is_cluster_scoped
 from meshlab.manifest import ManifestError, Problem
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["NO_NAMESPACE", "ObjectId", "checked", "object_id"]
 

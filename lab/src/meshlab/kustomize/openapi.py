@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.merge_keys import DEFINITIONS, NOTHING, Schema, SchemaOf, built_in_schema
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.kustomize.kustomization import Kustomization

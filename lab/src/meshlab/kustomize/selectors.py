@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.label_selectors import Requirement, matches, read_requirements
 from meshlab.kustomize.yaml_values import text
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

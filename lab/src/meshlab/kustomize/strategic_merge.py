@@ -7,7 +7,6 @@ list or an object. Where kustomize differs from the API server, this follows kus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import keyed_lists
@@ -15,6 +14,7 @@ from meshlab.kustomize.keyed_lists import ABSENT
 from meshlab.kustomize.merge_keys import NOTHING, Schema
 from meshlab.kustomize.yaml_values import plain, text
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.kustomize.merge_keys import SchemaOf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fieldpath, fields
@@ -12,6 +11,7 @@ from meshlab.kustomize.object_ids import ObjectId
 from meshlab.kustomize.resource_list import by_any_id
 from meshlab.kustomize.yaml_values import text
 from meshlab.manifest import ManifestError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

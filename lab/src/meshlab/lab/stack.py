@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +19,7 @@ from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.provision import Resources, eventarc_endpoint, provision
 from meshlab.processes.ports import LOOPBACK, free_ports
 from meshlab.processes.supervisor import Child, Supervisor
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,10 +6,10 @@ A directory of alternatives, such as Istio's samples, has most of its objects se
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.lint.rules import NOT_READ
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.lint.facts import Facts
@@ -10,6 +10,7 @@ from meshlab.lint.rule import Finding, Severity
 from meshlab.lint.rules import BAD_SUPPRESSION, BY_CODE, NOT_READ, RULES
 from meshlab.lint.suppressions import Suppressions
 from meshlab.lint.unread import Unread
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,12 +7,12 @@ that is wrong. The object itself is a finding (ML000).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.lint.facts import listed, mapping
 from meshlab.lint.rules import BY_CODE
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.fields import Where
@@ -11,6 +10,7 @@ from meshlab.istio.read.object_kinds import NETWORKING
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.protocols import service_protocol
 from meshlab.lint.facts import listed, mapping, scalar
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import yaml
@@ -15,6 +15,7 @@ from meshlab.manifest import Manifest
 from meshlab.mutate.edits import Edit, edited
 from meshlab.mutate.mutants import mutants_of
 from meshlab.mutate.written import at, mapping, text
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

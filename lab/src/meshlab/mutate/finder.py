@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.chosen_requests import KnownChoices
@@ -15,6 +15,7 @@ from meshlab.diff.shared_setup import pinned
 from meshlab.mutate.group import Group, case_key
 from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
 from meshlab.mutate.trial import Trial
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

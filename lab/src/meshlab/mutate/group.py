@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
@@ -19,6 +19,7 @@ from meshlab.mutate.concern import concerns
 from meshlab.mutate.edits import ANOTHER
 from meshlab.mutate.lookups import Lookup, answer, lookup_of
 from meshlab.mutate.seen import Seen
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import (
@@ -19,6 +19,7 @@ from meshlab.bench.case_file.write_case import setup_words
 from meshlab.bench.case_file.write_expect import case_lines, flow_text
 from meshlab.bench.protocol import Setup
 from meshlab.bench.verdicts.compare_expected import compare
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from meshlab.mutate.edits import REMOVED, edited, fits
 from meshlab.mutate.operators import OPERATORS
 from meshlab.mutate.written import at
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from meshlab.mutate.group import Group
 from meshlab.mutate.order import Order
 from meshlab.mutate.results import Result
 from meshlab.processes.supervisor import NoInotifyInstanceError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,13 +12,13 @@ import http.client
 import json
 import os
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from meshlab.errors import LabError
 from meshlab.processes.envoy_binary import envoy_binary
 from meshlab.processes.recent import Recent
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

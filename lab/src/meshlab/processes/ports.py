@@ -19,6 +19,7 @@ _PORT_AT_CONNECT = 24  # IP_BIND_ADDRESS_NO_PORT of linux/in.h, which Python doe
 # Below the range that the kernel hands to outgoing connections (32768 on Linux, 49152 on macOS), so that
 # a port stays free between being chosen here and being bound by its server, also across a restart.
 _FIRST, _LAST = 20_000, 32_000
+_STEP = 4_801  # a prime that does not divide their count, so that the steps meet each of them
 
 
 def free_ports() -> Iterator[int]:
@@ -31,7 +32,7 @@ def free_ports() -> Iterator[int]:
         OSError: Every port of the range is taken.
     """
     with contextlib.ExitStack() as reservations:
-        for port in random.sample(range(_FIRST, _LAST), _LAST - _FIRST):
+        for port in _in_some_order():
             reservation = _reserve(port)
             if reservation is not None:
                 reservations.callback(os.close, reservation)
@@ -62,6 +63,15 @@ def has_address(address: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def _in_some_order() -> Iterator[int]:
+    """Yield every port of the range once, from a random one in steps. To shuffle them all takes 10 ms."""
+    count = _LAST - _FIRST
+    at = random.randrange(count)  # noqa: S311 - it spreads labs, and guards nothing
+    for _ in range(count):
+        yield _FIRST + at
+        at = (at + _STEP) % count
 
 
 def _reserve(port: int) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from meshlab.bench.case_file.collect import case_paths
 from meshlab.bench.protocol import Sources
 from meshlab.env_file import merge_env_files
 from meshlab.errors import LabError
+from meshlab.quick_dataclass import dataclass
 from meshlab.visible_text import visible
 
 if TYPE_CHECKING:

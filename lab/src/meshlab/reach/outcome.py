@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery.answering_host import answering_host
 from meshlab.bench.report.outcome_texts import ending, reasons
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.battery.battery import Question

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.read.authorization_policy import OPERATION_FIELDS, SOURCE_FIELDS
 from meshlab.istio.read.fields import Where
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

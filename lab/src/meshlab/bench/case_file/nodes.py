@@ -7,13 +7,14 @@ disagree on is refused, as in manifests.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 
 from meshlab.bench.case import CasePlace
 from meshlab.bench.case_file.problems import CaseProblem, near_miss
+from meshlab.quick_dataclass import dataclass
 from meshlab.yaml_reader import AMBIGUOUS, StrictLoader, too_deep_at
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,7 @@ from meshlab.bench.case_file.read_request import join_words, read_request, reque
 from meshlab.bench.case_file.read_sender import read_sender
 from meshlab.bench.case_file.read_texts import matching
 from meshlab.bench.case_file.read_token import read_token_list
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.bench.settings_file import read_settings_file
 from meshlab.inputs import read_inputs
 from meshlab.istio import load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.bench.protocol import Sources

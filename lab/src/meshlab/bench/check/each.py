@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +17,7 @@ from meshlab.istio.read.object_kinds import GATEWAY_API, ISTIO_GROUPS
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.manifest import ManifestError
 from meshlab.named_files import read_bytes
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

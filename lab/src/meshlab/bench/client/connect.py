@@ -7,7 +7,6 @@ import ipaddress
 import socket
 import ssl
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from cryptography import x509
 
 from meshlab.bench.wire.socket_reader import Stream
 from meshlab.processes.ports import connect_from
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 
 from meshlab.bench.wire.socket_reader import StreamError
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["Reply", "describe_end"]
 

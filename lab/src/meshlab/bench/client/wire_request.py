@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["WireRequest"]
 

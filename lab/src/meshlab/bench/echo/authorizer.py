@@ -6,7 +6,7 @@ Over HTTP it is what Envoy's ext_authz filter calls an `http_service`: status 20
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.protobuf import (
@@ -16,6 +16,7 @@ from meshlab.bench.echo.protobuf import (
     text_field,
     varint_field,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

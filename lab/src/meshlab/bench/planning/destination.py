@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from meshlab.bench.case import TcpRequest, TlsRequest
 from meshlab.errors import LabError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.bench.case import HttpRequest

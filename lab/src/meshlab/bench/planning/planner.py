@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.bench.authorities import MESH
@@ -15,6 +14,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.http_request import wire_request
 from meshlab.bench.planning.reach import bound_addresses
 from meshlab.errors import LabError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.bench.authorities import Authorities

@@ -7,11 +7,11 @@ host is rewritten, everything counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case import FromOutside, FromWorkload, HttpRequest
 from meshlab.bench.planning.destination import destination_of
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

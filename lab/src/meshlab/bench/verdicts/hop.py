@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.bench.evidence.condition_probes import condition_results
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.bench.evidence.condition_probes import ConditionKey

@@ -5,7 +5,6 @@ The results come from the probes of a bench with `condition_probes`. Coverage an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from meshlab.bench.evidence.condition_probes import has_policies, probed_rules
 from meshlab.bench.verdicts.configured import chain_of, manager_of, policy_filters_of
 from meshlab.istio.envoy.rbac import RuleContext, written_rule
 from meshlab.istio.read.fields import Where
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

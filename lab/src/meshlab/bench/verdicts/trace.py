@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.verdicts.addresses import external_host, subset_of
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from meshlab.quick_dataclass import dataclass
 from meshlab.visible_text import without_tokens
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from meshlab.quick_dataclass import dataclass
 
 __all__ = ["MAX_BYTES", "HttpResponse", "MalformedAnswerError", "response_of"]
 

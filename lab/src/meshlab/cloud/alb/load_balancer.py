@@ -20,12 +20,12 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.cloud.alb.http_response import MAX_BYTES, HttpResponse, MalformedAnswerError, response_of
 from meshlab.cloud.alb.lambda_event import Connection, event_of, health_check_event
 from meshlab.cloud.alb.lambda_function import FunctionError
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshlab.html_report.drawing.graph import OUTSIDE, Edge, Graph, Node
 from meshlab.html_report.drawing.of_mesh import host_node
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,11 +5,11 @@ The drawing uses a monospaced font, so that the width of a text is known without
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from meshlab.html_report.texts import shortened
+from meshlab.quick_dataclass import dataclass
 from meshlab.visible_text import visible
 
 if TYPE_CHECKING:

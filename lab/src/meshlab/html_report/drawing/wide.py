@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from meshlab.html_report.drawing.ends import Side, ends_of
 from meshlab.html_report.drawing.graph import COLUMNS, HEADINGS
 from meshlab.html_report.drawing.placed import Box, Drawing, Group, Heading, Line
 from meshlab.html_report.drawing.sizes import CHARACTER, fitted, height_of, texts_of, wanted_width
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

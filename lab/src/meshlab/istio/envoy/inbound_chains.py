@@ -7,8 +7,9 @@ port is declared as HTTP: there no chain takes it, and it is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.peer_authentication import Mode

@@ -6,10 +6,10 @@ for the mesh's CA, `kubernetes://NAME` for a gateway's credential (`model.creden
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from meshlab.istio.model.credentials import MESH_CA, WORKLOAD
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,10 +5,10 @@ Follows `pilot/pkg/networking/core/cluster_tls.go`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.client_credentials import NO_CREDENTIAL, ca_resource, certificate_resource
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,10 @@ that they can be asked for over SDS as in a cluster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.credentials import CA_SUFFIX, SECRET_SCHEME
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.destination_rule import ClientTls

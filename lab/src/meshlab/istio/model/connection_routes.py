@@ -6,11 +6,11 @@ decided here; what a connection brings (server name, destination address) stays 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.virtual_services import MESH
 from meshlab.istio.read.hosts import hosts_overlap
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

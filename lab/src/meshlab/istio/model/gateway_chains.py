@@ -6,12 +6,12 @@ only where a VirtualService says where they go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.connection_routes import gateway_tcp, gateway_tls
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import is_subset
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,6 @@ the direction and the hosts that its object can touch, and no more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.hosts import common_host, full_name
@@ -19,6 +18,7 @@ from meshlab.istio.read.object_kinds import (
     TELEMETRY,
 )
 from meshlab.istio.read.pods import TEMPLATES
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

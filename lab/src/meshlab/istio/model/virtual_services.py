@@ -8,11 +8,11 @@ Gateway API that are in the proxy's own namespace go before the others, so that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.delegates import exports, merge_delegates
 from meshlab.istio.read.hosts import hosts_overlap, is_subset
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

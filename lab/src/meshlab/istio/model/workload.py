@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.gateway_servers import GatewayPods, merge_servers, ordered_gateways
 from meshlab.istio.read.proxy_config import GatewayTopology
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,12 +7,13 @@ does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.attachment import Attachment, read_attachment
 from meshlab.istio.read.authorization_values import is_condition_key, value_check
 from meshlab.istio.read.fields import Fields, Where, spec_of
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from meshlab.istio.read.fields import Fields
 from meshlab.istio.read.status_codes import STATUS_CODES
 from meshlab.istio.read.virtual_service.protobuf_values import integer
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

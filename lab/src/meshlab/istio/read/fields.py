@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.recording import Watched, current_recording
 from meshlab.manifest import ManifestError, Problem
+from meshlab.quick_dataclass import dataclass
 from meshlab.yaml_reader import Ambiguous
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.attachment import UNKNOWN_AGE, created_at
@@ -16,6 +15,7 @@ from meshlab.istio.read.fields import Fields, Where, spec_of
 from meshlab.istio.read.hosts import common_host
 from meshlab.istio.read.protocols import named_protocol
 from meshlab.istio.read.server_tls import ServerTls, read_server_tls
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -5,8 +5,9 @@ Follows `pilot/pkg/config/kube/ingress/{virtualservices,gateways}.go`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,10 +5,10 @@ How istioctl turns it into a MeshConfig: `manifests/charts/istio-control/istio-d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Fields, Where
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.manifest import Manifest

@@ -7,7 +7,7 @@ takes them from a plain file. The three forms are read alike. Defaults: `pkg/con
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from meshlab.istio.read import mesh_config_fields as names
@@ -22,6 +22,7 @@ from meshlab.istio.read.istio_operator import read_operator
 from meshlab.istio.read.proxy_config import ForwardedCertificate, read_proxy_config
 from meshlab.istio.read.virtual_service.protobuf_values import integer
 from meshlab.manifest import Manifest, parse_yaml
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

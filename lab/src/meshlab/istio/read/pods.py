@@ -7,13 +7,13 @@ wins over the namespace's, a pod on the host's network is never injected.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.captured_traffic import CAPTURE_ANNOTATIONS, read_capture
 from meshlab.istio.read.fields import Where, refuse_istio_keys, require_namespace
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 from meshlab.istio.read.workload_ref import WorkloadRef
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

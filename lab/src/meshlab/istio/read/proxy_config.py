@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read import mesh_config_fields as names
 from meshlab.istio.read.fields import Fields
 from meshlab.istio.read.virtual_service.protobuf_values import integer
 from meshlab.manifest import parse_yaml
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Where

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from meshlab.istio.read.attachment import Attachment, read_attachment
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.jwks import check_jwks
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.manifest import Manifest

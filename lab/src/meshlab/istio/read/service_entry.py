@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.export_to import read_export_to
@@ -16,6 +15,7 @@ from meshlab.istio.read.workload_entry import (
     EntryEndpoint,
     read_endpoint,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

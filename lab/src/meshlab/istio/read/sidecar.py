@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.connection_pool import read_connection_pool
@@ -10,6 +9,7 @@ from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem, is_address
 from meshlab.istio.read.outbound_fields import refused_fields
 from meshlab.istio.read.protocols import named_protocol
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,11 @@ Both stand for something that listens outside of the cluster's pods: a virtual m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import spec_of
 from meshlab.istio.read.outbound_fields import ALIKE, refused_fields
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

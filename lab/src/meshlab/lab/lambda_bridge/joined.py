@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.run_addresses import PlacedAddresses
 from meshlab.istio import Placement, ProxyCompiler
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

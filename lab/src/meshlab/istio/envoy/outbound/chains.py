@@ -6,7 +6,6 @@ Follows `pilot/pkg/networking/core/{listener,tls,networkfilter}.go`.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.application_protocols import offering_connections
@@ -21,6 +20,7 @@ from meshlab.istio.envoy.routes import (
 from meshlab.istio.envoy.routes.domains import short_names
 from meshlab.istio.model.addresses import NO_ADDRESS
 from meshlab.istio.model.connection_routes import sidecar_tcp, sidecar_tls
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,12 @@ range. An address that was sent in X-Forwarded-For or a PROXY header is the real
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.rbac.matchers import address_range
 from meshlab.istio.model.addresses import NO_ADDRESS, SOURCES
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

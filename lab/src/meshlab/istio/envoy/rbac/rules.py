@@ -6,13 +6,13 @@ attribute the values are alternatives; attributes, and what must not be, are all
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.rbac import matchers
 from meshlab.istio.envoy.rbac.request_principals import request_principal
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
 from meshlab.istio.read.authorization_policy import OPERATION_FIELDS, SOURCE_FIELDS
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -5,12 +5,13 @@ Follows `pilot/pkg/networking/core/gateway.go#buildGatewayHTTPRouteConfig`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.routes.http_routes import catch_alls_last, http_routes
 from meshlab.istio.envoy.routes.settings import RouteSettings
 from meshlab.istio.read.hosts import is_subset
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

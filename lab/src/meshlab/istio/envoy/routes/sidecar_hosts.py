@@ -7,7 +7,7 @@ route to itself. Routes of several VirtualServices are not joined, unlike at a g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.routes.destinations import cluster_names, outbound_cluster
@@ -16,6 +16,7 @@ from meshlab.istio.envoy.routes.http_routes import default_route, http_routes
 from meshlab.istio.envoy.routes.settings import RouteSettings
 from meshlab.istio.model.virtual_services import MESH, wildcard_owners
 from meshlab.istio.read.hosts import hosts_overlap
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

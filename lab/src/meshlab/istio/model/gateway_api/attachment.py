@@ -6,7 +6,6 @@ Follows `pilot/pkg/config/kube/gateway/conversion.go#extractParentReferenceInfo`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_api.backends import SERVICE, SERVICE_ENTRY, service_host
@@ -14,6 +13,7 @@ from meshlab.istio.model.gateway_api.listener_tls import GATEWAY, LISTENER_SET
 from meshlab.istio.model.gateway_api.objects import note
 from meshlab.istio.model.virtual_services import MESH
 from meshlab.istio.read.hosts import hosts_overlap, is_subset
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,7 +5,7 @@ Follows `pilot/pkg/config/kube/gatewaycommon/deploymentcontroller.go` and the te
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.assumed import INSTALLED, INSTALLED_TARGETS
@@ -17,6 +17,7 @@ from meshlab.istio.read.pods import Pod
 from meshlab.istio.read.protocols import service_protocol
 from meshlab.istio.read.services import Service, ServicePort
 from meshlab.istio.read.workload_ref import WorkloadRef
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,7 +5,6 @@ Follows `pilot/pkg/config/kube/gateway/{gateway_collection,conversion}.go` and `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_api.listener_tls import GATEWAY, CertificateError, server_tls
@@ -13,6 +12,7 @@ from meshlab.istio.model.gateway_api.objects import note
 from meshlab.istio.read.gateway import Gateway, Server, ServerHost
 from meshlab.istio.read.gateway_api.references import Kind
 from meshlab.istio.read.gateway_api.schema_values import GATEWAY_API
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

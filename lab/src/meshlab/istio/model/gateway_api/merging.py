@@ -5,8 +5,10 @@ Follows `pilot/pkg/config/kube/gateway/conversion.go#sortHTTPRoutes` and `route_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

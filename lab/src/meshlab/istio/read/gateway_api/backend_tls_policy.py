@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.references import ObjectRef, read_object_ref
@@ -13,6 +12,7 @@ from meshlab.istio.read.gateway_api.schema_values import (
     metadata_map,
     optional_name,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.read.gateway_api.header_changes import HeaderModifier, read_header_modifier
 from meshlab.istio.read.gateway_api.references import MAX_PORT, BackendRef, read_backend
 from meshlab.istio.read.gateway_api.schema_values import entries, hostname_problem, texts, whole_number
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.read.gateway_api.filters import GRPC_FILTERS
@@ -17,6 +16,7 @@ from meshlab.istio.read.gateway_api.request_rule import (
 )
 from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
 from meshlab.istio.read.gateway_api.schema_values import entries
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from meshlab.istio.read.gateway_api.filters import HTTP_FILTERS, Filters
@@ -18,6 +17,7 @@ from meshlab.istio.read.gateway_api.request_rule import (
 )
 from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
 from meshlab.istio.read.gateway_api.schema_values import duration_s, entries, whole_number
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

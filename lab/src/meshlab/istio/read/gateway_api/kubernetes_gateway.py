@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.fields import Where
@@ -19,6 +18,7 @@ from meshlab.istio.read.gateway_api.schema_values import (
     unimplemented,
 )
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import datetime as dt

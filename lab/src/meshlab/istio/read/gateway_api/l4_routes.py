@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.references import BACKEND_FIELDS, BackendRef, read_backend
 from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
 from meshlab.istio.read.gateway_api.schema_values import entries, optional_name
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where

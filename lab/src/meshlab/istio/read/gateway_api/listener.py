@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.gateway_api.label_selector import LabelSelector, read_label_selector
@@ -15,6 +14,7 @@ from meshlab.istio.read.gateway_api.schema_values import (
     required_name,
     whole_number,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where

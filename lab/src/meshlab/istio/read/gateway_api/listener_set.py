@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.listener import Listener, read_listeners
@@ -13,6 +12,7 @@ from meshlab.istio.read.gateway_api.schema_values import (
     creation_time,
     metadata_map,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import datetime as dt

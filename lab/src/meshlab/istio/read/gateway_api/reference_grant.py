@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.gateway_api.references import Kind
 from meshlab.istio.read.gateway_api.schema_values import checked_spec, entries, required_name
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

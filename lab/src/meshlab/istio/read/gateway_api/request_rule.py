@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.gateway_api.filters import Filters, read_filters
@@ -10,6 +9,7 @@ from meshlab.istio.read.gateway_api.header_changes import HEADER_NAME
 from meshlab.istio.read.gateway_api.references import BACKEND_FIELDS, BackendRef, read_backend
 from meshlab.istio.read.gateway_api.schema_values import entries, optional_name, unimplemented
 from meshlab.istio.read.re2 import regex_problem
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

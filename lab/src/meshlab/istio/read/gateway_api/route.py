@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.gateway_api.references import ParentRef, read_parents
 from meshlab.istio.read.gateway_api.schema_values import checked_spec, hostnames, unimplemented
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,6 @@ little that its validation lets through and Envoy then refuses, because there on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import spec_of
@@ -48,6 +47,7 @@ from meshlab.istio.read.virtual_service.l4 import (
 )
 from meshlab.istio.read.virtual_service.protobuf_values import duration_s, gateway_names, integer, percentage
 from meshlab.istio.read.virtual_service.retries import Retries, read_retries
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

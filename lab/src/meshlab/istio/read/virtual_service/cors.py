@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.re2 import regex_problem
 from meshlab.istio.read.virtual_service.http_match import TextMatch
 from meshlab.istio.read.virtual_service.protobuf_values import HEADER_NAME, boolean, duration_s
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

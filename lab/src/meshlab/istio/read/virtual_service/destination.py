@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import is_label
 from meshlab.istio.read.virtual_service.headers import Headers, read_headers
 from meshlab.istio.read.virtual_service.protobuf_values import full_host, integer, percentage, port
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.re2 import regex_problem
 from meshlab.istio.read.virtual_service.protobuf_values import http_status, integer, port
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import is_label
 from meshlab.istio.read.re2 import regex_problem
 from meshlab.istio.read.virtual_service.protobuf_values import HEADER_NAME, gateway_names, port, source_labels
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

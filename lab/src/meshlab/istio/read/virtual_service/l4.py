@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import domain_problem, is_address, is_subset
@@ -14,6 +13,7 @@ from meshlab.istio.read.virtual_service.protobuf_values import (
     source_labels,
     subnets,
 )
+from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
