@@ -19,7 +19,6 @@ LAYERS = (
         "meshlab.errors",
         "meshlab.env_file",
         "meshlab.named_files",
-        "meshlab.plain_schema",
         "meshlab.quick_dataclass",
         "meshlab.visible_text",
     ),

@@ -10,8 +10,6 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from meshlab.plain_schema import plainly_passes
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -45,8 +43,6 @@ def schema_problems(schema_text: str, values: Mapping[str, str]) -> list[str]:
     Raises:
         ValueError: The text is no JSON Schema; the message completes the sentence "FILE ...".
     """
-    if _plainly_passes(schema_text, values):
-        return []
     import referencing
 
     validator = _validator(schema_text)
@@ -55,13 +51,6 @@ def schema_problems(schema_text: str, values: Mapping[str, str]) -> list[str]:
     except referencing.exceptions.Unresolvable as error:
         raise ValueError(f"refers to another document, and nothing is fetched: {error.ref}") from None
     return [_sentence(error) for error in errors]
-
-
-def _plainly_passes(schema_text: str, values: Mapping[str, str]) -> bool:
-    try:
-        return plainly_passes(json.loads(schema_text), values)
-    except ValueError:
-        return False
 
 
 @lru_cache(maxsize=32)
