@@ -221,7 +221,7 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
         "bigquery_schema_mismatch": Rule(
             _FAULT,
             (_WRITE,),
-            "the table lacks a column, demands one that is not written, or has one of another mode or kind",
+            "the table lacks a column, demands one that is not written, or has one of another type, mode or length",
             "deploy table.json and pipeline.toml together, the table first",
         ),
         "bigquery_row_refused": Rule(
