@@ -291,7 +291,7 @@ APPEND_MESSAGES: tuple[InsertMessage, ...] = (
         "bigquery_primary_key_missing",
     ),
     InsertMessage(
-        r"The proto field mismatched with BigQuery field(?: at \w+\.(?P<column>\w+))?",
+        r"The proto field mismatched with BigQuery field(?: at (?:\w+\.)?(?P<column>\w+))?",
         "The proto field mismatched with BigQuery field at Row.plan, ...",
         "bigquery_schema_mismatch",
     ),
