@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,12 +156,28 @@ def test_an_id_belongs_to_the_content_that_came_first() -> None:
     recent = RecentIds()
     claim = claimed(recent, "e", "one")
     assert claimed(recent, "e", "one") == claim
-    assert recent.claim("e", "two") is None
+    open_ = undecided(recent, "e", "two")
     recent.release(claim, "two")
+    assert undecided(recent, "e", "two") is open_
+    recent.release(claim, "one")
+    assert not open_.done()
+    recent.release(claim, "one")
+    assert open_.done()
+    assert claimed(recent, "e", "two") == claim
+
+
+def test_what_waits_for_an_id_goes_on_once_its_row_is_written_or_it_is_forgotten() -> None:
+    recent = RecentIds(max_ids=1)
+    claim = claimed(recent, "e", "one")
+    open_ = undecided(recent, "e", "two")
+    recent.keep(claim, "one")
+    assert open_.done()
     assert recent.claim("e", "two") is None
-    recent.release(claim, "one")
-    recent.release(claim, "one")
-    assert recent.claim("e", "two")
+    claimed(recent, "f", "one")
+    open_ = undecided(recent, "f", "two")
+    claimed(recent, "g", "one")
+    assert open_.done()
+    claimed(recent, "f", "two")
 
 
 def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote() -> None:
@@ -168,7 +185,7 @@ def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote
     claim = claimed(recent, "e", "one")
     claimed(recent, "e", "one")  # delivered again, while the first is under way
     recent.release(claim, "one")
-    assert recent.claim("e", "two") is None
+    undecided(recent, "e", "two")
     recent.keep(claim, "one")
     claimed(recent, "e", "one")  # and once more, when its row is written
     recent.release(claim, "one")
@@ -177,15 +194,21 @@ def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote
 
 def claimed(recent: RecentIds, row_id: str, digest: str) -> bytes:
     claim = recent.claim(row_id, digest)
-    assert claim is not None
+    assert isinstance(claim, bytes)
     return claim
+
+
+def undecided(recent: RecentIds, row_id: str, digest: str) -> "Future[None]":
+    found = recent.claim(row_id, digest)
+    assert isinstance(found, Future)
+    return found
 
 
 def test_the_memory_is_bounded_and_the_oldest_go_first() -> None:
     recent = RecentIds(max_ids=2)
     for name in ("a", "b", "c"):
-        assert recent.claim(name, "one")
-    assert recent.claim("a", "two")
+        recent.keep(claimed(recent, name, "one"), "one")
+    claimed(recent, "a", "two")
     assert recent.claim("c", "two") is None
 
 

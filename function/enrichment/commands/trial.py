@@ -204,7 +204,9 @@ class EventTrial:
         try:
             found = event.decode(self.part, self.config.event)
             planned = plan.plan(found, self.config)
-            with Claims(planned, self.config.event, self.memory, uncounted):
+            claims = Claims(planned, self.config.event, self.memory, uncounted)
+            claims.take()  # nothing is open: one event is tried after the other
+            with claims:
                 return planned
         except EnrichmentError as error:
             self.problems.append(would_be_dead_lettered(error))

@@ -1,6 +1,10 @@
 """The names of an event's rows, claimed while they are written."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import meshpass
 
 from enrichment.core import plan
 from enrichment.core.plan import PlannedRow
@@ -9,18 +13,18 @@ from enrichment.event.recent_ids import RecentIds
 from enrichment.settings.model import EventShape, OnConflict
 from enrichment.telemetry.counters import Count
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 
 class Claims:
-    """The names of an event's rows: claimed on entering, kept where the block ends well.
+    """The names of an event's rows: claimed by `take`, kept where the block behind it ends well.
 
     Args:
         rows: The rows of one event.
         shape: What `[event]` says of identity and conflicts.
         memory: The names that this process has written lately.
         count: Counts `identity_conflicts`.
-
-    Raises:
-        BadEventError: `identity_conflict`, on entering, one of them belongs to other content.
     """
 
     def __init__(
@@ -33,20 +37,56 @@ class Claims:
         self._rows = rows if plan.shape_needs_memory(shape) else ()
         self._claimed: list[tuple[bytes, str]] = []
 
-    def __enter__(self) -> None:
-        for planned in self._rows:
-            key = self._memory.claim(planned.row_id, planned.digest)
-            if key is not None:
-                self._claimed.append((key, planned.digest))
+    def take(self) -> "Future[None] | None":
+        """Claim all names, or none where it is open whether the row of another content gets one of them.
+
+        To wait with names in hand could be to wait for an event that waits for one of these.
+
+        Returns:
+            What to wait for before the next try; None where all are claimed.
+
+        Raises:
+            BadEventError: `identity_conflict`, one of them belongs to other content.
+        """
+        for number, planned in enumerate(self._rows):
+            claim = self._memory.claim(planned.row_id, planned.digest)
+            if isinstance(claim, bytes):
+                self._claimed.append((claim, planned.digest))
                 continue
-            self._count("identity_conflicts", on_conflict=self._on_conflict.value)
             if self._on_conflict is OnConflict.DEAD_LETTER:
                 self._release()
+                # Two rows of one event that share a name are in conflict, however either of them ends.
+                if claim is not None and planned.row_id not in {row.row_id for row in self._rows[:number]}:
+                    return claim
+            self._count("identity_conflicts", on_conflict=self._on_conflict.value)
+            if self._on_conflict is OnConflict.DEAD_LETTER:
                 raise failure(
                     "identity_conflict",
                     "another event with the same id and different content came before: make [event] id unique, or "
                     "set on_conflict",
                 )
+        return None
+
+    async def take_all(self, deadline: meshpass.Deadline) -> None:
+        """Claim all names, once it is decided whether the rows of other contents get them.
+
+        Args:
+            deadline: When it must be over.
+
+        Raises:
+            BadEventError: As `take`.
+            TransientError: `write_timeout`, that was open for too long.
+        """
+        while (undecided := self.take()) is not None:
+            await asyncio.wait([asyncio.wrap_future(undecided)], timeout=max(0.0, deadline.left_s()))
+            if deadline.left_s() <= 0:
+                raise failure(
+                    "write_timeout",
+                    "it was open for too long whether another event with the same id is written",
+                )
+
+    def __enter__(self) -> None:
+        """Hold what `take` has claimed."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace_: object) -> None:
         if kind is not None:
@@ -58,3 +98,4 @@ class Claims:
     def _release(self) -> None:
         for key, digest in self._claimed:
             self._memory.release(key, digest)
+        self._claimed.clear()

@@ -7,6 +7,7 @@ wait to be written included. What two instances take at the same time shows in t
 import hashlib
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 
 MAX_IDS = 20_000
 """Most ids that are remembered; the oldest go first. About 5 MB."""
@@ -27,9 +28,11 @@ class RecentIds:
         self._digests: OrderedDict[bytes, str] = OrderedDict()
         # How many deliveries have a claim, where no row is known to be written.
         self._pending: dict[bytes, int] = {}
+        # What another content waits for, where one does: nearly never.
+        self._ends: dict[bytes, Future[None]] = {}
         self._lock = threading.Lock()
 
-    def claim(self, row_id: str, digest: str) -> bytes | None:
+    def claim(self, row_id: str, digest: str) -> "bytes | Future[None] | None":
         """Note the content of an id. A claim ends with `keep` or `release`.
 
         Args:
@@ -37,20 +40,22 @@ class RecentIds:
             digest: The content's digest.
 
         Returns:
-            What names the claim, where the id is free or belongs to the same content; else None.
+            What names the claim, where the id is free or belongs to the same content. Else None where a row of another
+            content is written; and where that is still open, a future that ends once it may be decided.
         """
         # Ids may be long, and all of one length take a known amount of memory.
         key = hashlib.blake2b(row_id.encode(), digest_size=16).digest()
         with self._lock:
             known = self._digests.get(key)
             if known is not None and known != digest:
-                return None
+                return self._ends.setdefault(key, Future()) if key in self._pending else None
             if known is None:
                 self._digests[key] = digest
                 self._pending[key] = 0
                 if len(self._digests) > self._max_ids:
                     oldest, _ = self._digests.popitem(last=False)
                     self._pending.pop(oldest, None)
+                    self._end(oldest)
             if key in self._pending:
                 self._pending[key] += 1
         return key
@@ -60,6 +65,7 @@ class RecentIds:
         with self._lock:
             if self._digests.get(key) == digest:
                 self._pending.pop(key, None)
+                self._end(key)
 
     def release(self, key: bytes, digest: str) -> None:
         """Forget a claimed id if no delivery has written its row or may still do so. Another event may then have it."""
@@ -69,3 +75,8 @@ class RecentIds:
             self._pending[key] -= 1
             if not self._pending[key]:
                 del self._digests[key], self._pending[key]
+                self._end(key)
+
+    def _end(self, key: bytes) -> None:
+        if self._ends and (waited_for := self._ends.pop(key, None)) is not None:
+            waited_for.set_result(None)  # wakes each waiter in its own loop, and runs nothing of it here
