@@ -293,6 +293,13 @@ def test_an_attribute_that_the_pipeline_reads_is_a_part_of_the_content() -> None
     assert attributed(kind) == attributed("event.kind") == attributed("event.kind", kind="a")
 
 
+def test_the_case_of_attributes_names_which_an_unwrapped_push_lowers_names_no_other_row() -> None:
+    whole = "message.attributes"
+    assert attributed(whole, Kind="a", Shop="s") == attributed(whole, kind="a", shop="s")
+    assert attributed(whole, Kind="a") != attributed(whole, Kind="A")
+    assert attributed(whole, Kind="a", kind="b") != attributed(whole, Kind="b", kind="a")
+
+
 def test_all_attributes_are_a_part_of_the_content_but_for_those_of_a_trace() -> None:
     whole = "message.attributes"
     assert attributed(whole, a="1") != attributed(whole, a="2")
