@@ -27,6 +27,8 @@ _CERTIFICATE_ALERTS = (
 )
 # The peer closed the connection: with TLS's own notice, or without it.
 _CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL: of any certificate of the chain.
+_OUT_OF_DATE = (9, 10)
 _MAYBE_DONE = "The service may be slow or overloaded, and may still have done the work."
 _SPENT: dict[Phase, tuple[str, str]] = {
     "token": (
@@ -160,6 +162,12 @@ def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -
                 service=service.name,
                 hint=f"Call the service by a name in the certificate{service.setting('GKE_GATEWAY_HOST')}, or let the"
                 f" {service.kind} serve a certificate with this name in its subjectAltName.",
+            )
+        if why.verify_code in _OUT_OF_DATE:
+            return GatewayTLSError(
+                f"The certificate of {service.peer} is not trusted: {why.verify_message}.",
+                service=service.name,
+                hint="Renew it, or the CA that signed it; where its dates are right, correct this machine's clock.",
             )
         trusted = f"the CAs in {service.ca_file}" if service.ca_file else "the system's CAs"
         return GatewayTLSError(
