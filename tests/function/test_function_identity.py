@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from enrichment.core import plan
 from enrichment.errors import BadEventError, Stage
 from enrichment.event import identity
 from enrichment.event.message import Message, unnamed
-from enrichment.event.recent_ids import RecentIds
+from enrichment.event.recent_ids import RecentIds, Waiting
 from enrichment.expressions import compile_expression
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
@@ -158,7 +157,6 @@ def test_an_id_belongs_to_the_content_that_came_first() -> None:
     assert claimed(recent, "e", "one") == claim
     open_ = undecided(recent, "e", "two")
     recent.release(claim, "two")
-    assert undecided(recent, "e", "two") is open_
     recent.release(claim, "one")
     assert not open_.done()
     recent.release(claim, "one")
@@ -192,15 +190,28 @@ def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote
     assert recent.claim("e", "two") is None
 
 
+def test_of_those_that_wait_for_an_id_one_has_its_turn_and_who_leaves_passes_it_on() -> None:
+    recent = RecentIds()
+    claim = claimed(recent, "e", "one")
+    left, first, second, third = (undecided(recent, "e", digest) for digest in ("0", "two", "three", "four"))
+    recent.leave(left)
+    recent.release(claim, "one")
+    assert (left.cancelled(), first.done(), second.done(), third.done()) == (True, True, False, False)
+    recent.leave(first)
+    assert (second.done(), third.done()) == (True, False)
+    recent.keep(claimed(recent, "e", "three"), "three")
+    assert third.done()
+
+
 def claimed(recent: RecentIds, row_id: str, digest: str) -> bytes:
     claim = recent.claim(row_id, digest)
     assert isinstance(claim, bytes)
     return claim
 
 
-def undecided(recent: RecentIds, row_id: str, digest: str) -> "Future[None]":
+def undecided(recent: RecentIds, row_id: str, digest: str) -> Waiting:
     found = recent.claim(row_id, digest)
-    assert isinstance(found, Future)
+    assert isinstance(found, Waiting)
     return found
 
 

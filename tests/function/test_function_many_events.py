@@ -19,6 +19,7 @@ from enrichment.core.transform import Transform
 from enrichment.deadline import TimeBudget
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
+from enrichment.event.recent_ids import RecentIds
 from enrichment.expressions import Scope as EventScope
 from enrichment.expressions import compile_expression
 from enrichment.expressions.functions import FUNCTIONS, Function
@@ -278,6 +279,52 @@ async def test_events_that_want_each_others_names_do_not_wait_for_each_other_for
         )
     )
     assert sorted(end.disposition.value for end in ended) == ["dead-lettered", "written"]
+
+
+@in_a_loop
+async def test_many_events_of_one_id_that_all_end_badly_have_each_one_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refusing(World):
+        async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+            await asyncio.sleep(0)
+            raise BAD
+
+    claims = 0
+    claim = RecentIds.claim
+
+    def counted(recent: RecentIds, row_id: str, digest: str) -> object:
+        nonlocal claims
+        claims += 1
+        return claim(recent, row_id, digest)
+
+    monkeypatch.setattr(RecentIds, "claim", counted)
+    scene = conflicting(OnConflict.DEAD_LETTER, Refusing())
+    many = 200
+    ended = await asyncio.gather(
+        *(scene.enricher.handle(received(one("a", n=n), str(n))) for n in range(many))
+    )
+    assert {end.reason for end in ended} == {"row_invalid"}
+    assert claims < 3 * many
+
+
+@in_a_loop
+async def test_an_event_that_is_cancelled_while_it_waits_keeps_no_other_waiting() -> None:
+    world = Gated()
+    scene = conflicting(OnConflict.DEAD_LETTER, world)
+    first, cancelled, last = (
+        asyncio.create_task(scene.enricher.handle(received(one("a", type=name), name)))
+        for name in ("one", "two", "three")
+    )
+    gate = await started(world, "one")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    gate.set_exception(BUSY)
+    cancelled.cancel()
+    (await started(world, "three")).set_result(None)
+    assert (await first).disposition is Disposition.RETRY
+    assert (await last).disposition is Disposition.WRITTEN
+    assert cancelled.cancelled()
 
 
 @in_a_loop

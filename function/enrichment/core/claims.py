@@ -2,19 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import meshpass
 
 from enrichment.core import plan
 from enrichment.core.plan import PlannedRow
 from enrichment.errors import failure
-from enrichment.event.recent_ids import RecentIds
+from enrichment.event.recent_ids import RecentIds, Waiting
 from enrichment.settings.model import EventShape, OnConflict
 from enrichment.telemetry.counters import Count
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 
 class Claims:
@@ -37,7 +33,7 @@ class Claims:
         self._rows = rows if plan.shape_needs_memory(shape) else ()
         self._claimed: list[tuple[bytes, str]] = []
 
-    def take(self) -> "Future[None] | None":
+    def take(self) -> Waiting | None:
         """Claim all names, or none where it is open whether the row of another content gets one of them.
 
         To wait with names in hand could be to wait for an event that waits for one of these.
@@ -58,6 +54,8 @@ class Claims:
                 # Two rows of one event that share a name are in conflict, however either of them ends.
                 if claim is not None and planned.row_id not in {row.row_id for row in self._rows[:number]}:
                     return claim
+            if claim is not None:
+                self._memory.leave(claim)
             self._count("identity_conflicts", on_conflict=self._on_conflict.value)
             if self._on_conflict is OnConflict.DEAD_LETTER:
                 raise failure(
@@ -77,13 +75,17 @@ class Claims:
             BadEventError: As `take`.
             TransientError: `write_timeout`, that was open for too long.
         """
-        while (undecided := self.take()) is not None:
-            await asyncio.wait([asyncio.wrap_future(undecided)], timeout=max(0.0, deadline.left_s()))
-            if deadline.left_s() <= 0:
-                raise failure(
-                    "write_timeout",
-                    "it was open for too long whether another event with the same id is written",
-                )
+        waited_for: Waiting | None = None
+        try:
+            while (undecided := self.take()) is not None:
+                if waited_for is not None:
+                    self._memory.leave(waited_for)
+                waited_for = undecided
+                await _decided(undecided, deadline)
+        except BaseException:
+            if waited_for is not None:  # what waits behind it has its turn
+                self._memory.leave(waited_for)
+            raise
 
     def __enter__(self) -> None:
         """Hold what `take` has claimed."""
@@ -99,3 +101,16 @@ class Claims:
         for key, digest in self._claimed:
             self._memory.release(key, digest)
         self._claimed.clear()
+
+
+async def _decided(undecided: Waiting, deadline: meshpass.Deadline) -> None:
+    """Wait until an id may be claimed again.
+
+    Raises:
+        TransientError: `write_timeout`, that was open for too long.
+    """
+    await asyncio.wait([asyncio.wrap_future(undecided)], timeout=max(0.0, deadline.left_s()))
+    if not undecided.done():
+        raise failure(
+            "write_timeout", "it was open for too long whether another event with the same id is written"
+        )
