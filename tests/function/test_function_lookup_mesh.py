@@ -208,7 +208,8 @@ def test_a_timeout_names_the_host_and_not_the_key(gateway: FakeGateway) -> None:
                     await source.fetch(KEY, TRACE, meshpass.Deadline.after(0.3))
             finally:
                 over.set()
-            assert caught.value.reason.startswith("timeout")
+            # On a busy machine the time may be over before anything is sent.
+            assert caught.value.reason.startswith(("timeout", "deadline"))
             assert gateway.name in caught.value.detail
             assert KEY not in str(caught.value)
 
