@@ -44,11 +44,17 @@ def enricher(env: Mapping[str, str], closing: Closing | None = None) -> Enricher
     """
     known, destinations = environment.read_for_events(env)
     counters = Counters()
-    client = _writer(env, destinations, known.config)  # one for all tables, and so one token
+    columns = _columns(known.config, destinations.table)
+    client = _writer(env, destinations, columns)  # one for all tables, and so one token
     names = {table.name: _full_id(table.table, destinations.table) for table in known.config.tables}
     sinks = {  # by the table's full id: two names may be one table
         full: BigQuerySink(
-            full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
+            full,
+            known.config.batch,
+            client,
+            counters,
+            TableWatch(destinations.recreated_hold_s),
+            columns[full],
         )
         for full in {destinations.table, *names.values()}
     }
@@ -95,14 +101,21 @@ def _full_id(table: str, beside: str) -> str:
     return table if "." in table else f"{beside.rpartition('.')[0]}.{table}"
 
 
-def _writer(env: Mapping[str, str], destinations: Destinations, config: PipelineConfig) -> RowWriter:
+def _columns(config: PipelineConfig, table: str) -> dict[str, list[Column]]:
+    """Return what is written into each table, by its full id: two names may be one table."""
+    columns = {table: list(config.columns)}
+    for other in config.tables:
+        columns.setdefault(_full_id(other.table, table), []).extend(other.columns)
+    return columns
+
+
+def _writer(
+    env: Mapping[str, str], destinations: Destinations, columns: Mapping[str, list[Column]]
+) -> RowWriter:
     """Return what writes rows. Each is imported only where it is chosen."""
     if destinations.writer is WriterKind.STORAGE_WRITE:
         from enrichment.sink.storage_write.client import StorageWriteClient
 
-        columns: dict[str, list[Column]] = {destinations.table: list(config.columns)}
-        for table in config.tables:
-            columns.setdefault(_full_id(table.table, destinations.table), []).extend(table.columns)
         return StorageWriteClient(columns, destinations.write_stream, env.get("BIGQUERY_WRITE_EMULATOR_HOST"))
     if destinations.writer is WriterKind.GOOGLE_CLIENT:
         from enrichment.sink.google_client import GoogleClient

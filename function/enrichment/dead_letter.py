@@ -36,7 +36,10 @@ ATTRIBUTES_DROPPED = "dead_letter_attributes_dropped"
 ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT, FUNCTION)
 """What every dead letter has: the reason, and what a redrive needs for the event's identity and its function."""
 
-OUR_ATTRIBUTES = (*ESSENTIAL, DETAIL, ATTEMPT, TRACE_ID, VERSION, ATTRIBUTES_DROPPED)
+_OPTIONAL = (DETAIL, TRACE_ID, ATTEMPT, VERSION)
+"""What else it has, the most useful first."""
+
+OUR_ATTRIBUTES = (*ESSENTIAL, *_OPTIONAL, ATTRIBUTES_DROPPED)
 """What a dead letter adds to the message's own attributes. The last is there only where attributes were dropped."""
 
 # Of one attribute in a request, beside its name and its value: protobuf's tags and lengths.
@@ -85,10 +88,11 @@ def compose(
 ) -> DeadLetter:
     """Return a bad message as a dead letter, with the reason beside it.
 
-    The data always stays whole. Attributes that Pub/Sub would not take are left out: in an unwrapped push, any header
-    that a proxy adds is one. If the rest exceeds Pub/Sub's limits, the detail is left out first, then the other
-    attributes that are not essential, then the message's last attributes. `dead_letter_attributes_dropped` counts the
-    message's own.
+    The data always stays whole. Attributes that Pub/Sub would not take are left out: no publisher sent them, and in an
+    unwrapped push any header that a proxy adds is one. If the rest has more bytes than Pub/Sub takes, the detail is
+    left out first, then the other attributes that are not essential, then the message's last ones. If it has more
+    attributes, as many of ours are left out as are not essential, before any of the message's.
+    `dead_letter_attributes_dropped` counts the message's own that were left out.
 
     Args:
         message: The message as it came.
@@ -118,15 +122,20 @@ def compose(
         for name, value in message.attributes.items()
         if name not in OUR_ATTRIBUTES and _can_be_published(name, value)
     }
+    for name in reversed(_OPTIONAL):
+        if len(theirs) + len(ours) > MAX_ATTRIBUTES:
+            del ours[name]
     dead_letter = _dead_letter(message, theirs, ours)
     for fewer in (ours.keys() - {DETAIL}, ESSENTIAL):
         if dead_letter.size_bytes <= MAX_REQUEST_BYTES:
             break
         ours = {name: ours[name] for name in ours if name in fewer}
         dead_letter = _dead_letter(message, theirs, ours)
+    left_out = 0
     while dead_letter.size_bytes > MAX_REQUEST_BYTES and theirs:
         theirs.popitem()
-        dead_letter = _dead_letter(message, theirs, ours)
+        left_out += 1
+        dead_letter = _dead_letter(message, theirs, ours, left_out)
     return dead_letter
 
 
@@ -161,12 +170,14 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
     )
 
 
-def _dead_letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
+def _dead_letter(
+    message: Message, theirs: Mapping[str, str], ours: Mapping[str, str], left_out: int = 0
+) -> DeadLetter:
     kept = dict(theirs)
     if len(kept) + len(ours) > MAX_ATTRIBUTES:
         most = MAX_ATTRIBUTES - len(ours) - 1
         kept = dict(list(kept.items())[:most])
-    dropped = sum(name not in OUR_ATTRIBUTES for name in message.attributes) - len(kept)
+    dropped = left_out + len(theirs) - len(kept)
     counted = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
     return DeadLetter(message.data, kept | dict(ours) | counted, message.ordering_key)
 

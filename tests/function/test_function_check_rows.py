@@ -155,3 +155,41 @@ def test_a_key_that_no_path_can_carry_is_found_without_a_request(checked: Checke
     (problem,) = checked(pipeline, {"id": "a", "k": key}).problems
     assert problem.startswith("the event would be dead-lettered: key_invalid: ")
     assert checked(pipeline, {"id": "a", "k": "../a?b#c%2e;"}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("false", "the text 'false'"),
+        (" No ", "the text 'no'"),
+        ("0", "the text '0'"),
+        (0, "the number 0"),
+        (0.0, "the number 0"),
+        ("true", ""),
+        ("test", ""),
+        ("", ""),
+        (False, ""),
+        (None, ""),
+        (1, ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("pipeline", "setting"),
+    [
+        ('[event]\nid = "event.id"\ndrop = "event.flag"\n[columns]\nid = "event.id"', "[event] drop"),
+        (
+            (
+                '[event]\nid = "event.id"\n[[tables]]\nname = "a"\nwhen = "event.flag"\ntable = "a"\n'
+                'schema = "table.json"\n[tables.columns]\nid = "event.id"\n[columns]\nid = "event.id"'
+            ),
+            "[[tables]] a when",
+        ),
+    ],
+)
+def test_a_condition_that_is_true_for_what_people_read_as_false_is_pointed_out(
+    checked: Checked, pipeline: str, setting: str, value: object, said: str
+) -> None:
+    warnings = [one for one in checked(pipeline, {"id": "a", "flag": value}).warnings if setting in one]
+    assert len(warnings) == bool(said)
+    if said:
+        assert f"event.flag is {said} for a sample, which counts as true. Compare it" in warnings[0]

@@ -135,6 +135,45 @@ def test_the_reason_of_grpcs_error_info_decides_as_well(word: str, reason: str) 
     assert "4111" not in decided.detail
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Billing has not been enabled for this project.", "bigquery_billing_disabled"),
+        ("This API method requires billing to be enabled.", "bigquery_billing_disabled"),
+        (
+            "BigQuery Storage API has not been used in project 1 before or it is disabled. Enable it by visiting",
+            "bigquery_api_disabled",
+        ),
+        ("Request is prohibited by organization's policy.", "bigquery_vpc_service_controls"),
+        (
+            "Permission 'TABLES_UPDATE_DATA' denied on resource 'p' (or it may not exist).",
+            "bigquery_forbidden",
+        ),
+    ],
+)
+def test_the_sentence_of_a_403_decides_where_it_has_no_reason(said: str, reason: str) -> None:
+    decided = of_google_answer(403, [], said, Stage.WRITE, "bigquery", "p.d.t")
+    assert decided.reason == reason
+    assert said not in decided.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("Exceeds 'AppendRows throughput' quota, user_id: 1", "AppendRows throughput"),
+        ("Quota exceeded for quota metric 'Regional publisher throughput, kB' and limit", ""),
+        ("Quota exceeded for quota metric 'Publisher throughput' and limit 'x'", "Publisher throughput"),
+        ("the row has the value 'secret'", ""),
+    ],
+)
+def test_a_quota_is_named_where_google_names_it(said: str, named: str) -> None:
+    decided = of_google_answer(429, [], said, Stage.WRITE, "bigquery", "p.d.t")
+    assert decided.reason == "bigquery_quota"
+    assert ("(the quota " in decided.detail) == bool(named)
+    assert named in decided.detail
+    assert "secret" not in decided.detail
+
+
 @pytest.mark.parametrize("service", ["bigquery", "pubsub"])
 def test_every_error_of_google_in_the_table_has_a_rule(service: str) -> None:
     assert {reason_of(service, known.ending) for known in GOOGLE_ERRORS} <= set(POLICY)
@@ -178,12 +217,22 @@ def test_every_code_of_the_sdk_is_in_the_table_with_the_end_that_its_errors_have
             meshpass.GatewayUnreachable("The gateway of h at typo:443 cannot be reached: Name unknown."),
             "typo:443",
         ),
+        (meshpass.MeshTimeout("h at a:443 gave no complete response within 5 s."), "h at a:443"),
+        (meshpass.BadResponse("The response of h at a:443 is larger than 9 bytes."), "h at a:443"),
+        (
+            meshpass.UpstreamUnavailable(
+                f"GET /{SECRET}", service="h", detail="no healthy upstream", hint="Look."
+            ),
+            "UpstreamUnavailable: h: no healthy upstream. Look.",
+        ),
     ],
 )
 def test_the_sdks_own_sentence_says_which_setting_key_or_host_it_is(
     error: meshpass.MeshError, named: str
 ) -> None:
-    assert named in of_mesh_error(error).detail
+    detail = of_mesh_error(error).detail
+    assert named in detail
+    assert SECRET not in detail
 
 
 def test_a_refusal_names_the_host_the_words_and_the_claims_to_compare() -> None:

@@ -103,6 +103,15 @@ def test_json_that_is_no_object_is_named_with_what_to_do(document: object, says:
     assert said.startswith(f"it is not a JSON object but {says}")
 
 
+def test_an_array_of_cloudevents_is_named_as_one() -> None:
+    one = {"id": "1", "source": "s", "specversion": "1.0", "type": "t"}
+    assert 'an array of CloudEvents: set format = "cloudevents"' in of_no_object(
+        [one, one], may_be_array=True
+    )
+    assert 'format = "json-array"' in of_no_object([one, {}], may_be_array=True)
+    assert 'format = "json-array"' in of_no_object([], may_be_array=True)
+
+
 def test_the_setting_for_arrays_is_not_advised_where_it_is_set() -> None:
     assert of_no_object([], may_be_array=False) == "it is not a JSON object but an array"
 

@@ -13,7 +13,7 @@ from enrichment.core import plan
 from enrichment.errors import BadEventError, Stage
 from enrichment.event import identity
 from enrichment.event.message import Message, unnamed
-from enrichment.event.recent_ids import RecentIds
+from enrichment.event.recent_ids import RecentIds, Waiting
 from enrichment.expressions import compile_expression
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
@@ -155,12 +155,27 @@ def test_an_id_belongs_to_the_content_that_came_first() -> None:
     recent = RecentIds()
     claim = claimed(recent, "e", "one")
     assert claimed(recent, "e", "one") == claim
-    assert recent.claim("e", "two") is None
+    open_ = undecided(recent, "e", "two")
     recent.release(claim, "two")
+    recent.release(claim, "one")
+    assert not open_.done()
+    recent.release(claim, "one")
+    assert open_.done()
+    assert claimed(recent, "e", "two") == claim
+
+
+def test_what_waits_for_an_id_goes_on_once_its_row_is_written_or_it_is_forgotten() -> None:
+    recent = RecentIds(max_ids=1)
+    claim = claimed(recent, "e", "one")
+    open_ = undecided(recent, "e", "two")
+    recent.keep(claim, "one")
+    assert open_.done()
     assert recent.claim("e", "two") is None
-    recent.release(claim, "one")
-    recent.release(claim, "one")
-    assert recent.claim("e", "two")
+    claimed(recent, "f", "one")
+    open_ = undecided(recent, "f", "two")
+    claimed(recent, "g", "one")
+    assert open_.done()
+    claimed(recent, "f", "two")
 
 
 def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote() -> None:
@@ -168,24 +183,43 @@ def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote
     claim = claimed(recent, "e", "one")
     claimed(recent, "e", "one")  # delivered again, while the first is under way
     recent.release(claim, "one")
-    assert recent.claim("e", "two") is None
+    undecided(recent, "e", "two")
     recent.keep(claim, "one")
     claimed(recent, "e", "one")  # and once more, when its row is written
     recent.release(claim, "one")
     assert recent.claim("e", "two") is None
 
 
+def test_of_those_that_wait_for_an_id_one_has_its_turn_and_who_leaves_passes_it_on() -> None:
+    recent = RecentIds()
+    claim = claimed(recent, "e", "one")
+    left, first, second, third = (undecided(recent, "e", digest) for digest in ("0", "two", "three", "four"))
+    recent.leave(left)
+    recent.release(claim, "one")
+    assert (left.cancelled(), first.done(), second.done(), third.done()) == (True, True, False, False)
+    recent.leave(first)
+    assert (second.done(), third.done()) == (True, False)
+    recent.keep(claimed(recent, "e", "three"), "three")
+    assert third.done()
+
+
 def claimed(recent: RecentIds, row_id: str, digest: str) -> bytes:
     claim = recent.claim(row_id, digest)
-    assert claim is not None
+    assert isinstance(claim, bytes)
     return claim
+
+
+def undecided(recent: RecentIds, row_id: str, digest: str) -> Waiting:
+    found = recent.claim(row_id, digest)
+    assert isinstance(found, Waiting)
+    return found
 
 
 def test_the_memory_is_bounded_and_the_oldest_go_first() -> None:
     recent = RecentIds(max_ids=2)
     for name in ("a", "b", "c"):
-        assert recent.claim(name, "one")
-    assert recent.claim("a", "two")
+        recent.keep(claimed(recent, name, "one"), "one")
+    claimed(recent, "a", "two")
     assert recent.claim("c", "two") is None
 
 
@@ -268,6 +302,13 @@ def test_an_attribute_that_the_pipeline_reads_is_a_part_of_the_content() -> None
     assert attributed(kind, kind="a") != attributed(kind, kind="b")
     assert attributed(kind, kind="a", other="x") == attributed(kind, kind="a", other="y")
     assert attributed(kind) == attributed("event.kind") == attributed("event.kind", kind="a")
+
+
+def test_the_case_of_attributes_names_which_an_unwrapped_push_lowers_names_no_other_row() -> None:
+    whole = "message.attributes"
+    assert attributed(whole, Kind="a", Shop="s") == attributed(whole, kind="a", shop="s")
+    assert attributed(whole, Kind="a") != attributed(whole, Kind="A")
+    assert attributed(whole, Kind="a", kind="b") != attributed(whole, Kind="b", kind="a")
 
 
 def test_all_attributes_are_a_part_of_the_content_but_for_those_of_a_trace() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import unquote
 
@@ -94,6 +95,7 @@ SAYS_NO_PATH = (
     meshpass.GatewayTLSError,
     meshpass.ConfigurationError,
     meshpass.GatewayUnreachable,
+    meshpass.MeshTimeout,
 )
 
 
@@ -117,7 +119,7 @@ def test_what_the_mesh_refuses_is_our_fault_and_only_an_impossible_path_is_the_e
 ) -> None:
     decided = of_mesh_error(error(f"/profile/{KEY} failed"))
     assert type(decided) is kind
-    # The sentences of the others are the SDK's own, of settings, files and hosts.
+    # The sentences of the others are the SDK's own, of settings, files, hosts and times.
     assert (KEY in str(decided)) == (error in SAYS_NO_PATH)
 
 
@@ -183,8 +185,33 @@ def test_each_refusal_is_distinguished_from_the_others_and_none_is_the_events_fa
     async def scene() -> None:
         async with profiles() as source:
             with pytest.raises(EnrichmentError) as caught:
-                await source.fetch("u", TRACE, soon())
+                await source.fetch(KEY, TRACE, soon())
             assert (type(caught.value), caught.value.reason) == (kind, reason)
+            assert KEY not in str(caught.value)
+
+    play(scene())
+
+
+def test_a_timeout_names_the_host_and_not_the_key(gateway: FakeGateway) -> None:
+    over = Event()
+
+    def slow(request: MeshRequest) -> Reply:
+        over.wait(20)
+        return profile(request)
+
+    gateway.service = slow
+
+    async def scene() -> None:
+        async with profiles() as source:
+            try:
+                with pytest.raises(TransientError) as caught:
+                    await source.fetch(KEY, TRACE, meshpass.Deadline.after(0.3))
+            finally:
+                over.set()
+            # On a busy machine the time may be over before anything is sent.
+            assert caught.value.reason.startswith(("timeout", "deadline"))
+            assert gateway.name in caught.value.detail
+            assert KEY not in str(caught.value)
 
     play(scene())
 

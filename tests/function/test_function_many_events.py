@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from functools import wraps
+from typing import Any, ParamSpec, cast
 
 import meshpass
 import msgspec
@@ -18,6 +19,7 @@ from enrichment.core.transform import Transform
 from enrichment.deadline import TimeBudget
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
+from enrichment.event.recent_ids import RecentIds
 from enrichment.expressions import Scope as EventScope
 from enrichment.expressions import compile_expression
 from enrichment.expressions.functions import FUNCTIONS, Function
@@ -32,6 +34,7 @@ from enrichment.telemetry.log import Log, Severity
 
 from .world import World
 
+P = ParamSpec("P")
 SHIPPED = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
 LINES = replace(SHIPPED, event=replace(SHIPPED.event, format=Format.NDJSON))
 BUSY = TransientError(Stage.WRITE, "busy", "")
@@ -200,29 +203,157 @@ def test_an_event_that_was_not_written_keeps_no_other_from_its_id() -> None:
     assert scene.deliver(one("e", n=2), message_id="m-2") is Disposition.WRITTEN
 
 
-def test_a_row_that_waits_to_be_written_holds_its_id() -> None:
-    waits, written = asyncio.Event(), asyncio.Event()
+class Gated(World):
+    """A world that ends a write once the test says so, as the test says."""
 
-    class Slow(World):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: dict[str, asyncio.Future[None]] = {}
+
+    async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+        gate = self.open[str(row.columns["type"])] = asyncio.get_running_loop().create_future()
+        await gate
+        await super().write(row, deadline)
+
+
+def in_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+async def started(world: Gated, name: str) -> "asyncio.Future[None]":
+    while name not in world.open:  # noqa: ASYNC110 - a turn of the loop, no time
+        await asyncio.sleep(0)
+    return world.open.pop(name)
+
+
+def received(event: dict[str, object], message_id: str) -> Received:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return Received(b"", Message(json.dumps(event).encode(), {}, message_id, at, delivery_id=message_id), {})
+
+
+@pytest.mark.parametrize(
+    ("first", "ends", "conflicts"),
+    [
+        (None, [Disposition.WRITTEN, Disposition.DEAD_LETTERED], 1),
+        (BAD, [Disposition.DEAD_LETTERED, Disposition.WRITTEN], 0),
+        (BUSY, [Disposition.RETRY, Disposition.WRITTEN], 0),
+    ],
+)
+@in_a_loop
+async def test_a_conflict_is_decided_once_it_is_known_whether_the_other_event_is_written(
+    first: Exception | None, ends: list[Disposition], conflicts: int
+) -> None:
+    world = Gated()
+    scene = conflicting(OnConflict.DEAD_LETTER, world)
+    one_, two = (
+        asyncio.create_task(scene.enricher.handle(received(one("a", type=name), name)))
+        for name in ("one", "two")
+    )
+    gate = await started(world, "one")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert world.open == {}, "the second one waits"
+    if first is None:
+        gate.set_result(None)
+    else:
+        gate.set_exception(first)
+        (await started(world, "two")).set_result(None)
+    assert [(await task).disposition for task in (one_, two)] == ends
+    assert [row.columns["type"] for row in world.rows] == (["one"] if first is None else ["two"])
+    assert scene.counters.total("identity_conflicts", on_conflict="dead-letter") == conflicts
+
+
+@in_a_loop
+async def test_events_that_want_each_others_names_do_not_wait_for_each_other_for_ever() -> None:
+    names = compile_expression("item", ("event", "item"))
+    each = compile_expression("event.items", ("event",))
+    scene = Scene(replace(SHIPPED, event=replace(SHIPPED.event, id=(names,), each=each)), Moody())
+    ended = await asyncio.gather(
+        *(
+            scene.enricher.handle(received(one("e", type=name, items=items), name))
+            for name, items in (("one", ["x", "y"]), ("two", ["y", "x"]))
+        )
+    )
+    assert sorted(end.disposition.value for end in ended) == ["dead-lettered", "written"]
+
+
+@in_a_loop
+async def test_many_events_of_one_id_that_all_end_badly_have_each_one_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refusing(World):
         async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
-            waits.set()
-            await written.wait()
+            await asyncio.sleep(0)
+            raise BAD
+
+    claims = 0
+    claim = RecentIds.claim
+
+    def counted(recent: RecentIds, row_id: str, digest: str) -> object:
+        nonlocal claims
+        claims += 1
+        return claim(recent, row_id, digest)
+
+    monkeypatch.setattr(RecentIds, "claim", counted)
+    scene = conflicting(OnConflict.DEAD_LETTER, Refusing())
+    many = 200
+    ended = await asyncio.gather(
+        *(scene.enricher.handle(received(one("a", n=n), str(n))) for n in range(many))
+    )
+    assert {end.reason for end in ended} == {"row_invalid"}
+    assert claims < 3 * many
+
+
+@in_a_loop
+async def test_an_event_that_is_cancelled_while_it_waits_keeps_no_other_waiting() -> None:
+    world = Gated()
+    scene = conflicting(OnConflict.DEAD_LETTER, world)
+    first, cancelled, last = (
+        asyncio.create_task(scene.enricher.handle(received(one("a", type=name), name)))
+        for name in ("one", "two", "three")
+    )
+    gate = await started(world, "one")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    gate.set_exception(BUSY)
+    cancelled.cancel()
+    (await started(world, "three")).set_result(None)
+    assert (await first).disposition is Disposition.RETRY
+    assert (await last).disposition is Disposition.WRITTEN
+    assert cancelled.cancelled()
+
+
+@in_a_loop
+async def test_an_event_whose_time_is_over_before_it_is_decided_comes_again() -> None:
+    world = Gated()
+    scene = conflicting(OnConflict.DEAD_LETTER, world)
+    held = asyncio.create_task(scene.enricher.handle(received(one("a", type="one"), "one")))
+    gate = await started(world, "one")
+    scene.enricher.budget = TimeBudget(0.01)
+    outcome = await scene.enricher.handle(received(one("a", type="two"), "two"))
+    assert (outcome.disposition, outcome.reason) == (Disposition.RETRY, "write_timeout")
+    gate.set_result(None)
+    assert (await held).disposition is Disposition.WRITTEN
+    assert world.dead_letters == []
+
+
+def test_a_neighbour_of_the_same_id_that_bigquery_refuses_is_no_conflict() -> None:
+    class Picky(World):
+        async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+            await asyncio.sleep(0)
+            if row.columns["type"] == "bad":
+                raise BAD
             await super().write(row, deadline)
 
-    scene = conflicting(OnConflict.DEAD_LETTER, Slow())
-
-    def push(n: int) -> Received:
-        data = json.dumps(one("e", n=n)).encode()
-        return Received(b"", Message(data, {}, f"m-{n}", datetime(2026, 3, 1, tzinfo=UTC)), {})
-
-    async def both() -> list[Disposition]:
-        first = asyncio.create_task(scene.enricher.handle(push(1)))
-        await waits.wait()
-        second = await scene.enricher.handle(push(2))
-        written.set()
-        return [(await first).disposition, second.disposition]
-
-    assert asyncio.run(both()) == [Disposition.WRITTEN, Disposition.DEAD_LETTERED]
+    scene = Scene(LINES, Picky())
+    assert scene.deliver(one("a", type="bad"), one("a", type="good")) is Disposition.DEAD_LETTERED
+    assert [row.columns["type"] for row in scene.world.rows] == ["good"]
+    (dead_letter,) = scene.world.dead_letters
+    assert dead_letter.attributes["dead_letter_reason"] == "row_invalid"
 
 
 def test_a_conflict_inside_one_message_is_found_in_the_order_of_its_events() -> None:

@@ -1,6 +1,7 @@
 """The message in a request, in whatever form it was pushed."""
 
 import base64
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 from enrichment.core.received import Received
-from enrichment.drivers.push.forms import NoPushError, read
+from enrichment.drivers.push.forms import MAX_BODY_BYTES, NoPushError, read
 from enrichment.errors import BadEventError
 from enrichment.event.message import Message
 from hypothesis import given
@@ -137,6 +138,43 @@ def test_a_delivery_that_does_not_hold_what_it_says_is_kept_whole(
 def test_a_request_that_is_no_delivery_is_refused(body: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(NoPushError):
         push(body, headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(WRAPPED, {}), (WRAPPED, BINARY), (structured(), STRUCTURED)],
+    ids=["wrapped", "binary", "structured"],
+)
+@pytest.mark.parametrize("name", ["gzip", "X-GZIP", "identity"])
+def test_a_body_that_http_compressed_is_read(body: bytes, headers: dict[str, str], name: str) -> None:
+    sent = body if name == "identity" else gzip.compress(body)
+    found = push(sent, {**headers, "content-encoding": name})
+    assert message_of(found) == message_of(push(body, headers))
+    assert found.body == body
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "said"),
+    [
+        (WRAPPED, "br", "is not gzip: send the body as it is"),
+        (WRAPPED, "gzip, gzip", "is not gzip: send the body as it is"),
+        (WRAPPED, "gzip", "is gzip, and its body is not"),
+        (gzip.compress(WRAPPED)[:-4], "gzip", "is gzip, and its body is not"),
+        (gzip.compress(bytes(MAX_BODY_BYTES + 1)), "gzip", "or holds more than"),
+    ],
+    ids=["br", "twice", "plain", "cut", "bomb"],
+)
+def test_a_body_that_cannot_be_decompressed_is_refused_with_what_to_do(
+    body: bytes, name: str, said: str
+) -> None:
+    with pytest.raises(NoPushError, match=said):
+        push(body, {"content-encoding": name})
+
+
+def test_a_content_encoding_that_is_the_publishers_attribute_leaves_the_data_as_it_is() -> None:
+    data = gzip.compress(DATA)
+    found = message_of(push(data, {**METADATA, "content-encoding": "gzip"}))
+    assert (found.data, found.attributes) == (data, {"content-encoding": "gzip"})
 
 
 def test_a_cloudevents_trace_is_read_in_both_modes() -> None:

@@ -92,6 +92,23 @@ def test_a_dead_letter_that_lost_attributes_of_the_original_is_left() -> None:
     assert Selection(BEGAN_AT, function="enrich").decide(composed) is Verdict.INCOMPLETE
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {f"a{number}": "v" for number in range(94)},
+        {"x-token-payload": "v" * 1025},
+        {"goog-x": "v"},
+    ],
+    ids=["many", "too-long", "reserved"],
+)
+def test_a_dead_letter_that_has_all_that_a_publisher_can_have_sent_is_redriven(
+    attributes: dict[str, str],
+) -> None:
+    composed = dead_letter_of(came(**attributes))
+    assert Selection(BEGAN_AT, function="enrich").decide(composed) is Verdict.REDRIVE
+    assert len(original(composed).attributes) <= 100
+
+
 def redelivered(composed: DeadLetter) -> Message:
     """The message that the function reads once the dead letter's original is published again."""
     again = original(composed)

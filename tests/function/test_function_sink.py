@@ -256,18 +256,18 @@ def test_a_partition_that_takes_no_streamed_rows_is_our_fault_and_keeps_no_other
     assert "9151488" not in old.detail
 
 
-@pytest.mark.parametrize(
-    ("refusal", "reason"),
-    [
-        ("access_denied", "bigquery_forbidden"),
-        ("billing_disabled", "bigquery_billing_disabled"),
-        ("free_tier", "bigquery_free_tier"),
-        ("vpc_service_controls", "bigquery_vpc_service_controls"),
-        ("api_disabled", "bigquery_api_disabled"),
-        ("quota_exceeded", "bigquery_quota"),
-        ("rate_limit_exceeded", "bigquery_quota"),
-    ],
-)
+REFUSAL_REASONS = [
+    ("access_denied", "bigquery_forbidden"),
+    ("billing_disabled", "bigquery_billing_disabled"),
+    ("free_tier", "bigquery_free_tier"),
+    ("vpc_service_controls", "bigquery_vpc_service_controls"),
+    ("api_disabled", "bigquery_api_disabled"),
+    ("quota_exceeded", "bigquery_quota"),
+    ("rate_limit_exceeded", "bigquery_quota"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "reason"), REFUSAL_REASONS)
 def test_each_403_of_bigquery_has_its_own_reason_and_advice(
     tables: Tables, sinks: MakeSink, refusal: str, reason: str
 ) -> None:
@@ -280,6 +280,20 @@ def test_each_403_of_bigquery_has_its_own_reason_and_advice(
     assert error.reason == reason
     assert f"403 {REFUSALS[refusal][0]}" in error.detail
     assert POLICY[reason].action in error.detail
+
+
+def test_each_403_of_the_storage_write_api_has_the_same_reason(tables: Tables) -> None:
+    client = by_appends(WriteStreamKind.DEFAULT, tables.write)(TABLE)
+    with closing(Writing(client)) as writing:
+        for refusal, reason in REFUSAL_REASONS:
+            order_faults(tables.host, Faults(refusal=refusal))
+            try:
+                (error,) = writing.write(row("a"), within_s=0.5)
+            finally:
+                order_faults(tables.host, Faults())
+            assert error is not None
+            assert error.reason == reason
+            assert POLICY[reason].action in error.detail
 
 
 def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, sinks: MakeSink) -> None:

@@ -196,6 +196,54 @@ def test_a_row_is_not_dead_lettered_where_the_table_may_be_at_fault(
     assert make().ends(row("a")) == [(Disposition.FAULT, reason)]
 
 
+@pytest.mark.parametrize(
+    ("said", "column"),
+    [
+        ("Date field value is out of range: 5 on field order.day.", "order"),
+        ("Invalid value on field plan", "plan"),
+        ("Field plan: too long", "plan"),
+    ],
+)
+def test_the_column_of_a_refused_row_is_named(
+    service: WriteService, make: Make, said: str, column: str
+) -> None:
+    service.otherwise = row_errors((0, said))
+    (error,) = make().write(row("a"))
+    assert error is not None
+    assert f"BigQuery calls {column} invalid in {TABLE}" in error.detail
+
+
+@pytest.mark.parametrize("field", ["plan", "Row.plan", "D0a1b.plan"])
+def test_the_column_of_another_type_is_named(service: WriteService, make: Make, field: str) -> None:
+    service.otherwise = refusal(
+        "INVALID_ARGUMENT",
+        message=f"The proto field mismatched with BigQuery field at {field}, the proto field type string, BigQuery "
+        "field type INTEGER.",
+    )
+    (error,) = make().write(row("a"))
+    assert error is not None
+    assert (error.disposition, error.reason) == (Disposition.FAULT, "bigquery_schema_mismatch")
+    assert "(plan)" in error.detail
+
+
+@pytest.mark.parametrize("storage", ["TABLE_NOT_FOUND", "STREAM_NOT_FOUND", ""])
+def test_a_stream_of_a_table_that_was_deleted_does_not_outlive_it(
+    service: WriteService, storage: str
+) -> None:
+    client = StorageWriteClient(
+        {TABLE: FIELDS.values()}, WriteStreamKind.COMMITTED, service.address, Tokens()
+    )
+    with closing(Writing(client)) as writing:
+        assert writing.ends(row("a")) == [WRITTEN]
+        service.script = [refusal("NOT_FOUND", storage)]
+        service.refused_streams = [grpc.StatusCode.NOT_FOUND] * 2
+        assert writing.ends(row("b"), within_s=5.0) == [(Disposition.FAULT, "bigquery_not_found")]
+        service.refused_streams = []
+        assert writing.ends(row("b")) == [WRITTEN]
+    assert service.written == ["a", "b"]
+    assert len(service.streams) == 2
+
+
 def test_an_append_that_breaks_off_while_it_is_sent_takes_its_connection_with_it(
     service: WriteService, make: Make
 ) -> None:

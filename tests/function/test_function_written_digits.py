@@ -1,5 +1,6 @@
 """Digits of JSON numbers that a double does not hold, in columns that do."""
 
+import base64
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -88,6 +89,40 @@ def test_an_item_keeps_its_digits(written: Written) -> None:
     )
     assert report.problems == ()
     assert report.lines[1].value == "12345678901234567.89"
+
+
+@pytest.mark.parametrize(
+    ("data", "source"),
+    [
+        ('{"id": "a", "p": "{\\"total\\": NUMBER}"}', "from_json(event.p).total"),
+        ('{"id": "a", "p": "[NUMBER]"}', "from_json(event.p)[0]"),
+        ('{"id": "a", "p": "{\\"p\\": \\"NUMBER\\"}"}', "from_json(from_json(event.p).p)"),
+        ('{"id": "a", "p": "BASE64"}', "from_json(base64_decode(event.p)).total"),
+    ],
+)
+@pytest.mark.parametrize("number", ["12345678901234567.89", "-0.12345678901234567890"])
+def test_a_number_in_a_json_text_inside_the_event_keeps_its_digits(
+    written: Written, data: str, source: str, number: str
+) -> None:
+    packed = base64.b64encode(f'{{"total": {number}}}'.encode()).decode()
+    report = written(data.replace("NUMBER", number).replace("BASE64", packed), "BIGNUMERIC", source=source)
+    assert report.problems == ()
+    assert Decimal(str(report.lines[1].value)) == Decimal(number)
+
+
+def test_two_numbers_of_json_texts_that_differ_beyond_a_double_are_refused(written: Written) -> None:
+    text = json.dumps(json.dumps("N")).replace('\\"N\\"', "[12345678901234567.89, 12345678901234567.88]")
+    (problem,) = written(f'{{"id": "a", "p": {text}}}', source="from_json(event.p)[0]").problems
+    assert problem.endswith("another number differs in those alone: send it as a string.")
+
+
+def test_items_share_what_is_read_of_a_text_of_the_event(written: Written) -> None:
+    report = written(
+        '{"id": "a", "l": [1, 2], "p": "[12345678901234567.89]"}',
+        source="from_json(event.p)[0]",
+        more='each = "event.l"',
+    )
+    assert [row.lines[1].value for row in report.rows] == ["12345678901234567.89"]
 
 
 def test_two_numbers_that_differ_beyond_a_double_are_refused_and_not_mixed_up(written: Written) -> None:

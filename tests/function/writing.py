@@ -1,14 +1,14 @@
 """Sinks over any writer, and rows for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import meshpass
 from enrichment.errors import Disposition, EnrichmentError
 from enrichment.row import Row
 from enrichment.row.conversions import Json
-from enrichment.settings.model import BatchLimits
+from enrichment.settings.model import BatchLimits, TableField
 from enrichment.sink import BigQuerySink
 from enrichment.sink.base import RowWriter
 from enrichment.sink.google_client import GoogleClient
@@ -82,10 +82,11 @@ class Writing:
     limits: BatchLimits = field(default_factory=BatchLimits)
     counted: dict[str, int] = field(default_factory=dict)
     watch: TableWatch | None = None
+    columns: Sequence[TableField] = ()
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def __post_init__(self) -> None:
-        self.sink = BigQuerySink(self.table, self.limits, self.client, self._count, self.watch)
+        self.sink = BigQuerySink(self.table, self.limits, self.client, self._count, self.watch, self.columns)
 
     def _count(self, name: str, amount: int = 1, /, **_: str) -> None:
         self.counted[name] = self.counted.get(name, 0) + amount

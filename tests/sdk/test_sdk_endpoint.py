@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import meshpass
 import pytest
+from meshpass._call import failures
 from meshpass._call.response import RawResponse
 from meshpass._http.endpoint import Endpoint
 
@@ -123,3 +124,23 @@ def test_a_certificate_is_checked_against_what_is_trusted_and_the_name(
 )
 def test_secrets_are_for_tls_and_for_private_addresses(url: str, takes: bool) -> None:
     assert endpoint(url).takes_secrets is takes
+
+
+def test_advice_about_an_endpoint_names_no_gateway_and_none_of_its_settings() -> None:
+    wrong_name = ssl.SSLCertVerificationError()
+    wrong_name.verify_code, wrong_name.verify_message = 62, "Hostname mismatch"
+    untrusted = ssl.SSLCertVerificationError()
+    untrusted.verify_code, untrusted.verify_message = 20, "unable to get local issuer certificate"
+    other = ssl.SSLError()
+    other.reason = "WRONG_VERSION_NUMBER"
+    for url in ("http://server.example", "https://server.example"):
+        service = endpoint(url)._service
+        for error in (
+            failures.connection_lost(service, "why"),
+            failures.unreachable(service, "why", reset=True),
+            failures.tls_failed(service, wrong_name),
+            failures.tls_failed(service, untrusted),
+            failures.tls_failed(service, other),
+        ):
+            assert "server.example" in str(error)
+            assert "gateway" not in str(error).lower()

@@ -147,21 +147,27 @@ def test_a_running_process_follows_an_alias_to_a_new_version(
 
 
 def test_a_missing_secret_is_said_to_be_missing(secrets: secretmanager_v1.SecretManagerServiceClient) -> None:
-    with pytest.raises(meshpass.SigningKeyError, match="there is no such secret or version") as caught:
+    with pytest.raises(meshpass.SigningKeyError, match="there is no such secret, version or alias") as caught:
         meshpass.SecretManagerKey(_VERSION)()
 
     assert _VERSION in str(caught.value)
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize("change", ["disable_secret_version", "destroy_secret_version"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("disable_secret_version", r"the version is disabled\. Enable it, or name another version\."),
+        ("destroy_secret_version", r"the version is destroyed\. Name another version: "),
+    ],
+)
 def test_a_version_that_is_disabled_or_destroyed_is_said_to_be(
-    secrets: secretmanager_v1.SecretManagerServiceClient, pem: bytes, change: str
+    secrets: secretmanager_v1.SecretManagerServiceClient, pem: bytes, change: str, said: str
 ) -> None:
     secrets.add_secret_version(request={"parent": "projects/p/secrets/signing-key", "payload": {"data": pem}})
     getattr(secrets, change)(name=_VERSION)
 
-    with pytest.raises(meshpass.SigningKeyError, match="is disabled or destroyed"):
+    with pytest.raises(meshpass.SigningKeyError, match=said):
         meshpass.SecretManagerKey(_VERSION)()
 
 

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import meshpass
@@ -44,6 +45,23 @@ def test_a_certificate_of_an_unknown_ca_is_refused(connect: Connect, serve: Serv
         connect("https://user-profile.internal", address=server.address).get("/")
 
     assert not caught.value.retryable
+    assert not server.seen
+
+
+@pytest.mark.parametrize("whose", ["server", "ca"])
+def test_a_certificate_that_is_out_of_date_is_said_to_be_and_no_ca_is_asked_for(
+    connect: Connect, serve: Serve, tmp_path: Path, whose: str
+) -> None:
+    past = timedelta(minutes=-1)
+    authority = Authority(tmp_path, lasts=past if whose == "ca" else timedelta(hours=1))
+    authority.lasts = past if whose == "server" else timedelta(hours=1)
+    server = serve(authority.context("user-profile.internal"))
+
+    with pytest.raises(meshpass.GatewayTLSError, match="certificate has expired") as caught:
+        connect("https://user-profile.internal", address=server.address, ca_file=authority.file).get("/")
+
+    assert "Renew it, or the CA that signed it" in str(caught.value)
+    assert "GKE_GATEWAY_CA_FILE" not in str(caught.value)
     assert not server.seen
 
 

@@ -11,7 +11,7 @@ from enrichment.commands.trial import EventTrial, Line, would_be_dead_lettered
 from enrichment.errors import EnrichmentError
 from enrichment.event.message import Message
 from enrichment.event.recent_ids import RecentIds
-from enrichment.expressions import pseudonyms
+from enrichment.expressions import Scope, pseudonyms
 from enrichment.settings import lookup_notes, pipeline_file, table_file
 from enrichment.settings.model import Format, PipelineConfig, TableField
 
@@ -124,6 +124,8 @@ def check(
                 documents = [row.profiles.get(rules.name) for row in taken[:1]]
                 found += hints.missing_paths(columns, rules.name, documents)
         warnings += [f"table {name}, {warning}" for warning in found] if name else found
+    if sample is not None:
+        warnings += sample_warnings.of_conditions(config, _scopes(trials))
     dropped = sum(trial.is_dropped for trial in trials)
     if dropped:
         warnings.append(f"{dropped} of {len(trials)} events would be dropped, and make no row.")
@@ -133,6 +135,17 @@ def check(
         return Report(tuple(problems))
     fields = (table_file.read(table, []) or {}).values()
     return Report(tuple(problems), _rows(trials, fields), tuple(warnings), len(trials), dropped)
+
+
+def _scopes(trials: Sequence[EventTrial]) -> list[Scope]:
+    """Return what expressions find of each row, and of each event that makes none."""
+    found: list[Scope] = []
+    for trial in trials:
+        if trial.rows:
+            found += [row.scope for row in trial.rows]
+        elif trial.scope is not None:
+            found.append(trial.scope)
+    return found
 
 
 def _rows(trials: Sequence[EventTrial], fields: Iterable[TableField]) -> tuple[SampleRow, ...]:

@@ -7,11 +7,12 @@ from enrichment.commands import hints
 from enrichment.commands.trial import RowTrial, roots_of
 from enrichment.documents.instant import UNIT_NAMES
 from enrichment.documents.walk import value_at
-from enrichment.expressions import EvaluationError
+from enrichment.expressions import EvaluationError, Expression, Scope
 from enrichment.settings.model import Column, FieldType, PipelineConfig
 
 _FROM_UNIX = frozenset({"from_unix_s", "from_unix_ms", "from_unix_us", "from_unix_ns"})
 _YEAR = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_FALSE_TEXTS = frozenset({"false", "f", "no", "n", "off", "0", "null", "none"})
 _FIRST_YEAR, _LAST_YEAR = 1975, 2200  # a number of a wrong unit is in 1970, or thousands of years ahead
 
 
@@ -38,6 +39,42 @@ def of_samples(
         *_without_value(config, columns, trials),
         *_unlikely_times(columns, trials),
     ]
+
+
+def of_conditions(config: PipelineConfig, scopes: Sequence[Scope]) -> list[str]:
+    """Return warnings about conditions that are true for a value that people read as false.
+
+    JMESPath takes `null`, `false` and what is empty for false. So the text "false" and the number 0 are true.
+
+    Args:
+        config: What `pipeline.toml` says.
+        scopes: What expressions find of the samples.
+    """
+    conditions = [
+        *(("[event] drop", condition) for condition in config.event.drop),
+        *((f"[[tables]] {table.name} when", table.when) for table in config.tables),
+        *((f"the when of lookup {rules.name}", rules.when) for rules in config.lookups if rules.when),
+    ]
+    return [
+        f"{setting}: {condition.text} is {said} for a sample, which counts as true. Compare it, as in {instead}."
+        for setting, condition in conditions
+        if (said := next(filter(None, (_read_as_false(condition, scope) for scope in scopes)), ""))
+        for instead in (
+            f"{condition.text} == 'true'" if said.startswith("the text") else f"{condition.text} != `0`",
+        )
+    ]
+
+
+def _read_as_false(condition: Expression, scope: Scope) -> str:
+    """Return what a condition gives, where people read it as false and it is true; else an empty text."""
+    try:
+        found = condition.evaluate(scope)
+    except EvaluationError:
+        return ""  # reported by itself
+    if isinstance(found, str) and found.strip().casefold() in _FALSE_TEXTS:
+        return f"the text {found.strip().casefold()!r}"
+    is_zero = isinstance(found, int | float) and not isinstance(found, bool) and found == 0
+    return "the number 0" if is_zero else ""
 
 
 def json_into_text(config: PipelineConfig, columns: Sequence[Column]) -> list[str]:

@@ -171,6 +171,7 @@ class EventTrial:
     problems: list[str] = field(init=False, default_factory=list)
     rows: list[RowTrial] = field(init=False, default_factory=list)
     is_dropped: bool = field(init=False, default=False)
+    scope: Scope | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         try:
@@ -179,7 +180,7 @@ class EventTrial:
             self.problems.append(would_be_dead_lettered(error))
             return
         values, wrong = event.check_fields(document.document, self.config.event.fields)
-        scope = event.scope_of(self.part.message, document, values)
+        scope = self.scope = event.scope_of(self.part.message, document, values)
         try:
             if is_dropped(self.config.event, scope):
                 self.is_dropped = True
@@ -204,7 +205,9 @@ class EventTrial:
         try:
             found = event.decode(self.part, self.config.event)
             planned = plan.plan(found, self.config)
-            with Claims(planned, self.config.event, self.memory, uncounted):
+            claims = Claims(planned, self.config.event, self.memory, uncounted)
+            claims.take()  # nothing is open: one event is tried after the other
+            with claims:
                 return planned
         except EnrichmentError as error:
             self.problems.append(would_be_dead_lettered(error))

@@ -169,7 +169,9 @@ class Enricher:
             rows = self.transform.plan(part, delivery, limit)
             if not rows:
                 return Outcome(Disposition.DROPPED)
-            with Claims(rows, self.transform.config.event, self.recent_ids, self.count):
+            claims = Claims(rows, self.transform.config.event, self.recent_ids, self.count)
+            await claims.take_all(time_left.end)
+            with claims:
                 await self._write(rows, delivery, time_left, limit)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
             return concluded(error)

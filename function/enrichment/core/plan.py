@@ -145,10 +145,18 @@ def _attributes(scope: Scope, paths: Sequence[tuple[str, ...]]) -> dict[str, obj
             continue
         value = value_at(scope.roots.get(path[0]), path[1:])
         if isinstance(value, dict):
-            value = {name: inner for name, inner in value.items() if not _is_of_delivery(name)}
+            value = _in_lower_case(
+                {name: inner for name, inner in value.items() if not _is_of_delivery(name)}
+            )
         if value not in (None, {}):
             found[".".join(path)] = value
     return found
+
+
+def _in_lower_case(attributes: dict[str, object]) -> dict[str, object]:
+    """Return attributes with their names as an unwrapped push has them, so that the event is the same by every way."""
+    lowered = {name.lower(): value for name, value in attributes.items()}
+    return lowered if len(lowered) == len(attributes) else attributes
 
 
 _OF_A_FAILURE = frozenset({*OUR_ATTRIBUTES, *REDRIVE_ATTRIBUTES})

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from enrichment.errors.remote_errors import GoogleError
 
 _WORD = re.compile(r"[A-Za-z_]{1,64}")
+_QUOTA = re.compile(r"[Ee]xceed[a-z]* (?:for quota metric )?'([A-Za-z][A-Za-z0-9 ./_-]{0,80})'", re.ASCII)
+"""How Google's sentence names a quota: `Exceeds 'AppendRows throughput' quota`, `exceeded for quota metric '...'`."""
 _NAMES = {"bigquery": "BigQuery", "pubsub": "Pub/Sub"}
 
 
@@ -97,7 +99,9 @@ def of_google_answer(
     given = [reason for reason in reasons if _WORD.fullmatch(reason)]
     known = next(entry for entry in GOOGLE_ERRORS if _fits(entry, status, given, message))
     named = next((reason for reason in given if reason in known.reasons), given[0] if given else "")
+    quota = _QUOTA.search(message) if known.ending == "quota" else None
     said = f"{_NAMES[service]} answered {status} {named}".rstrip() + f" for {resource}"
+    said += f" (the quota {quota[1]!r})" if quota else ""
     return _google_failure(reason_of(service, known.ending), said, stage)
 
 
@@ -117,8 +121,12 @@ _OWN_SENTENCE = (
     meshpass.IdentityError,
     meshpass.GatewayTLSError,
     meshpass.GatewayUnreachable,
+    meshpass.MeshTimeout,
+    meshpass.BadResponse,
+    meshpass.ClientClosed,
 )
-"""Errors whose sentence speaks of settings, files, secrets, hosts and certificates: it cannot quote an event's key."""
+"""Errors whose sentence speaks of settings, files, secrets, hosts, times and certificates: it cannot quote an event's
+key."""
 
 
 def _sentence(error: meshpass.MeshError) -> str:
@@ -126,7 +134,12 @@ def _sentence(error: meshpass.MeshError) -> str:
     if isinstance(error, _OWN_SENTENCE) or error.code == "connection_lost":
         return " ".join(str(error).split())
     if not isinstance(error, meshpass.RequestRefused):
-        return " ".join(part for part in (f"{type(error).__name__}:", error.detail, error.hint) if part)
+        said = " ".join(f"{part.rstrip('.')}." for part in (error.detail, error.hint) if part)
+        return (
+            f"{type(error).__name__}: {error.service}: {said}"
+            if error.service
+            else f"{type(error).__name__}: {said}"
+        )
     who = f"the {error.answered_by or 'mesh'} answered {error.status or 'no status'} for {error.service}"
     words = f" ({error.detail})" if error.detail else ""
     # `exp` says nothing about the configuration.

@@ -56,6 +56,7 @@ def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Ru
         role: The role that the call needs.
     """
     api = f"{service}.googleapis.com"
+    also = ", and `bigquerystorage.googleapis.com` for `storage-write`" if service == "bigquery" else ""
     rules = {
         "unavailable": Rule(
             _RETRY,
@@ -66,13 +67,13 @@ def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Ru
         "quota": Rule(
             _RETRY,
             (stage,),
-            "a quota is used up; the detail has Google's own word for it",
+            "a quota is used up",
             "see the project's quotas: ask for more, or lower `FUNCTION_MAX_INSTANCES`",
         ),
         "not_found": Rule(
             _FAULT,
             (stage,),
-            f"there is no such {what}",
+            f"there is no such {what}" + (", or no such dataset" if service == "bigquery" else ""),
             f"create the {what}, or correct its name"
             + ("; a new table is unknown to streaming for some minutes" if service == "bigquery" else ""),
         ),
@@ -88,7 +89,9 @@ def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Ru
             "VPC Service Controls refuse the request",
             "let the perimeter's administrators add an ingress or egress rule; no role helps",
         ),
-        "api_disabled": Rule(_FAULT, (stage,), "the API is not enabled in the project", f"enable `{api}`"),
+        "api_disabled": Rule(
+            _FAULT, (stage,), "the API is not enabled in the project", f"enable `{api}`" + also
+        ),
         "no_credentials": Rule(
             _FAULT,
             (stage,),
@@ -220,7 +223,7 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
         "bigquery_schema_mismatch": Rule(
             _FAULT,
             (_WRITE,),
-            "the table lacks a column, demands one that is not written, or has one of another mode or kind",
+            "the table lacks a column, demands one that is not written, or has one of another type, mode or length",
             "deploy table.json and pipeline.toml together, the table first",
         ),
         "bigquery_row_refused": Rule(

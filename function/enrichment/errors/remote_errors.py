@@ -49,6 +49,9 @@ GOOGLE_ERRORS: tuple[GoogleError, ...] = (
         (403,), "PERMISSION_DENIED", ("billingNotEnabled", "BILLING_DISABLED"), "", "billing_disabled"
     ),
     GoogleError((403,), "PERMISSION_DENIED", (), "not allowed in the free tier", "free_tier"),
+    GoogleError((403,), "PERMISSION_DENIED", (), "Billing has not been enabled", "billing_disabled"),
+    GoogleError((403,), "PERMISSION_DENIED", (), "requires billing to be enabled", "billing_disabled"),
+    GoogleError((403,), "PERMISSION_DENIED", (), "Billing is disabled", "billing_disabled"),
     GoogleError(
         (403,),
         "PERMISSION_DENIED",
@@ -64,6 +67,7 @@ GOOGLE_ERRORS: tuple[GoogleError, ...] = (
         "vpc_service_controls",
     ),
     GoogleError((403,), "PERMISSION_DENIED", ("accessNotConfigured", "SERVICE_DISABLED"), "", "api_disabled"),
+    GoogleError((403,), "PERMISSION_DENIED", (), "or it is disabled.", "api_disabled"),
     # BigQuery protects itself from the operation for a while.
     GoogleError((403,), "PERMISSION_DENIED", ("blocked",), "", "unavailable"),
     GoogleError((403,), "PERMISSION_DENIED", (), "", "forbidden"),
@@ -298,7 +302,7 @@ APPEND_MESSAGES: tuple[InsertMessage, ...] = (
         "bigquery_primary_key_missing",
     ),
     InsertMessage(
-        r"The proto field mismatched with BigQuery field(?: at \w+\.(?P<column>\w+))?",
+        r"The proto field mismatched with BigQuery field(?: at (?:\w+\.)?(?P<column>\w+))?",
         "The proto field mismatched with BigQuery field at Row.plan, ...",
         "bigquery_schema_mismatch",
     ),

@@ -80,6 +80,8 @@ def of_no_object(document: object, *, may_be_array: bool) -> str:
     match document:
         case list() if not may_be_array:
             what = "an array"
+        case list() if document and all(map(_is_cloudevent, document)):
+            what = f'an array of CloudEvents: set format = "cloudevents" {_SETTING}'
         case list():
             what = f'an array: to make an event of each element, set format = "json-array" {_SETTING}'
         case str() if document.lstrip().startswith(("{", "[")):
@@ -115,11 +117,15 @@ def of_wrapper(document: Mapping[str, object]) -> str:
             "; it looks like the body of a push without its subscription: send it with "
             '"subscription": "projects/P/subscriptions/S" beside message, or send the event alone'
         )
-    if document.keys() >= _OF_A_CLOUDEVENT:
+    if _is_cloudevent(document):
         return (
             f'; it is a CloudEvent: set format = "cloudevents" {_SETTING}, or begin the paths with event.data'
         )
     return ""
+
+
+def _is_cloudevent(document: object) -> bool:
+    return isinstance(document, Mapping) and document.keys() >= _OF_A_CLOUDEVENT
 
 
 def _encoded(data: bytes) -> str:

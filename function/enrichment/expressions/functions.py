@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,29 @@ def kind_of(value: object) -> str:
     return "expression"
 
 
+_PARSED: ContextVar[list[str] | None] = ContextVar("parsed", default=None)
+
+
+def texts_parsed_by(evaluate: Callable[[], object]) -> list[str]:
+    """Return the texts that `from_json` reads during an evaluation.
+
+    JSON is read with doubles, and a column of another type needs the digits that a number was written with.
+
+    Args:
+        evaluate: Evaluates an expression.
+    """
+    texts: list[str] = []
+    token = _PARSED.set(texts)
+    try:
+        evaluate()
+    finally:
+        _PARSED.reset(token)
+    return texts
+
+
 def _from_json(text: str) -> object:
+    if (texts := _PARSED.get()) is not None:
+        texts.append(text)
     try:
         return strict_json.parse(text.encode())
     except (strict_json.NotJsonError, strict_json.NotValidError) as error:

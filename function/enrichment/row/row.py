@@ -1,15 +1,19 @@
 """The row that an event becomes."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from enrichment.errors import failure
-from enrichment.expressions import EvaluationError, Scope
+from enrichment.expressions import EvaluationError, Expression, Scope
+from enrichment.expressions.scope import OF_EVENT
 from enrichment.row.column_values import check_length, convert, is_missing
 from enrichment.row.conversions import ColumnValueError, Json
 from enrichment.settings.model import Column
+
+if TYPE_CHECKING:
+    from enrichment.documents.long_numbers import LongNumbers
 
 MAX_ROW_BYTES = 10_000_000
 """Largest row, and largest request, of BigQuery's insertAll (https://cloud.google.com/bigquery/quotas)."""
@@ -100,13 +104,31 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
 _WITH_DIGITS = ("INTEGER", "NUMERIC", "BIGNUMERIC", "STRING", "RECORD")
 
 
+def _within_texts(expression: Expression, scope: Scope) -> "LongNumbers":
+    """Return the long numbers of the texts that `from_json` reads: once for all rows that share the value."""
+    from enrichment.documents import long_numbers
+    from enrichment.expressions.functions import texts_parsed_by
+
+    key = ("texts", expression.text)
+    shared = scope.memo if scope.memo is not None and expression.roots <= OF_EVENT else {}
+    if key not in shared:
+        again = scope.extended({})
+        again.memo = None  # what is remembered is not evaluated
+        shared[key] = long_numbers.in_texts(texts_parsed_by(lambda: expression.evaluate(again)))
+    return cast("LongNumbers", shared[key])
+
+
 def _with_all_digits(column: Column, found: object, scope: Scope) -> object:
+    from enrichment.documents import long_numbers
     from enrichment.row import written_digits  # which few pipelines need
 
     if not written_digits.may_be_lost(column, found):
         return found
+    numbers = scope.long_numbers
+    if column.expression and "from_json" in column.expression.functions:
+        numbers = long_numbers.merged(numbers, _within_texts(column.expression, scope))
     try:
-        return written_digits.restored(column, found, scope.long_numbers)
+        return written_digits.restored(column, found, numbers)
     except written_digits.TwoNumbersError:
         raise ColumnValueError(
             "has more digits than a JSON number is read with, and another number differs in those alone: send it as a "

@@ -48,6 +48,18 @@ def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
     return None
 
 
+def of_resource(document: bytes) -> tuple[TableField, ...]:
+    """Return the columns in a table resource that BigQuery's API answered with.
+
+    Args:
+        document: The answer.
+
+    Raises:
+        msgspec.DecodeError: It is none.
+    """
+    return _fields(msgspec.json.decode(document, type=_Resource).schema.fields, "", "", [])
+
+
 def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -> tuple[TableField, ...]:
     fields = []
     for field in found:

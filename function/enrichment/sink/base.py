@@ -1,12 +1,15 @@
 """Interfaces of a sink, and of what writes its rows."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import meshpass
 
 from enrichment.row import Row
 from enrichment.sink.insert_all_response import InsertErrors
+
+if TYPE_CHECKING:
+    from enrichment.settings.model import TableField
 
 
 class Sink(Protocol):
@@ -53,6 +56,13 @@ class RowWriter(Protocol):
 
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
         """Return when a table was created, in seconds since the epoch; None where that cannot be read. Never raises."""
+
+    async def columns(self, table: str, deadline: meshpass.Deadline) -> "tuple[TableField, ...] | None":
+        """Return the columns of the real table; None where the account may not read them, or the writer does not.
+
+        Raises:
+            EnrichmentError: they are not known for now.
+        """
 
     async def aclose(self) -> None:
         """Close connections and whatever else is held."""

@@ -1,16 +1,20 @@
 """Rows into one BigQuery table."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import meshpass
 
-from enrichment.errors import EnrichmentError, failure
+from enrichment.errors import BadEventError, EnrichmentError, failure
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.base import RowWriter
 from enrichment.sink.group_commit import GroupCommit
 from enrichment.sink.table_watch import TableWatch
 from enrichment.telemetry.counters import Count, uncounted
+
+if TYPE_CHECKING:
+    from enrichment.sink.table_columns import Columns
 
 RECREATED_HOLD_S = 600.0
 """How long after its creation a recreated table takes no rows, in seconds, unless the settings say otherwise."""
@@ -25,6 +29,8 @@ class BigQuerySink:
         client: Writes the rows.
         count: Counts `insert_requests`, `insert_rows` and `insert_rows_resent`.
         watch: Guards against a table that was recreated.
+        columns: What is written, as table.json has it: a row that BigQuery refuses where the table differs from that is
+            a fault and no bad event. Empty for no such comparison.
     """
 
     def __init__(
@@ -34,10 +40,12 @@ class BigQuerySink:
         client: RowWriter,
         count: Count = uncounted,
         watch: TableWatch | None = None,
+        columns: "Columns" = (),
     ) -> None:
         self._table = table
         self._client = client
         self._watch = watch or TableWatch(RECREATED_HOLD_S)
+        self._columns = columns
         self._groups = GroupCommit(self._insert, limits, count)
 
     def warm_up(self) -> None:
@@ -82,4 +90,15 @@ class BigQuerySink:
             return [None] * len(rows)
         from enrichment.sink.verdict import verdicts  # for refused rows alone
 
-        return verdicts(insert_errors, len(rows))
+        found = verdicts(insert_errors, len(rows), self._table)
+        if any(isinstance(verdict, BadEventError) for verdict in found):
+            different = await self._differences(deadline)
+            return verdicts(insert_errors, len(rows), self._table, different) if different else found
+        return found
+
+    async def _differences(self, deadline: meshpass.Deadline) -> dict[str, str]:
+        """Return how the real table differs from what is written, as far as it can be read."""
+        from enrichment.sink.table_columns import differences  # for refused rows alone
+
+        real = await self._client.columns(self._table, deadline) if self._columns else None
+        return {} if real is None else differences(self._columns, real)

@@ -5,6 +5,7 @@ send the same and draw the same conclusions. It costs several times the processo
 """
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery import DEFAULT_RETRY
 
-from enrichment.errors import Stage, of_google_error
+from enrichment.errors import FaultError, Stage, of_google_error
 from enrichment.row import Row
+from enrichment.settings import table_file
+from enrichment.settings.model import TableField
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, FIRST_DELAY_S, MAX_DELAY_S, refused
 from enrichment.sink.insert_all_response import InsertErrors, Refusal
 from enrichment.sink.when_to_write import MAX_WRITES, RefusedError
@@ -68,6 +71,23 @@ class GoogleClient:
             return await asyncio.get_running_loop().run_in_executor(self._threads, get)
         except Exception:  # noqa: BLE001 - the write itself says more of what is wrong
             return None
+
+    async def columns(self, table: str, deadline: meshpass.Deadline) -> tuple[TableField, ...] | None:
+        """Return the columns of the real table. See `RowWriter`."""
+
+        def get() -> bytes:
+            found = self._connect().get_table(table, timeout=max(0.1, deadline.left_s()))
+            return json.dumps(found.to_api_repr()).encode()
+
+        try:
+            return table_file.of_resource(
+                await asyncio.get_running_loop().run_in_executor(self._threads, get)
+            )
+        except Exception as error:
+            decided = of_google_error(error, Stage.WRITE, "bigquery", table)
+            if getattr(error, "code", None) == 403 and isinstance(decided, FaultError):
+                return None
+            raise decided from error
 
     async def aclose(self) -> None:
         """Wait for requests under way, and close the connections."""

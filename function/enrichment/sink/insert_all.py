@@ -7,6 +7,7 @@ See https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from meshpass._call.response import RawResponse
     from meshpass._http.endpoint import Endpoint
     from meshpass._tokens.google.access_token import AccessToken
+
+    from enrichment.settings.model import TableField
 
 BIGQUERY = "https://bigquery.googleapis.com"
 
@@ -131,6 +134,25 @@ class InsertAllClient:
         left_s = min(deadline.left_s(), ATTEMPT_TIMEOUT_S)
         answer = await self._send("GET", target, b"", left_s, fresh=False) if left_s > 0 else None
         return None if answer is None or isinstance(answer, meshpass.MeshError) else read_created_s(answer)
+
+    async def columns(self, table: str, deadline: meshpass.Deadline) -> "tuple[TableField, ...] | None":
+        """Return the columns of the real table. One try, as in `created_s`. See `RowWriter`."""
+        from enrichment.settings import table_file
+
+        target = f"{path_of(table)}?fields=schema&prettyPrint=false"
+        left_s = min(deadline.left_s(), ATTEMPT_TIMEOUT_S)
+        answer = await self._send("GET", target, b"", left_s, fresh=False) if left_s > 0 else None
+        if answer is None or isinstance(answer, meshpass.MeshError):
+            raise _decided(answer, table)
+        if answer.status == 200:
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                return table_file.of_resource(answer.content)
+        found = read_answer(answer.status, answer.content)
+        if answer.status == 403 and not (isinstance(found, Refusal) and found.retryable):
+            return None
+        raise failure(
+            "bigquery_unavailable", f"the columns of {table} cannot be read: status {answer.status}"
+        )
 
     async def aclose(self) -> None:
         """Close the connections, if there are any; a later request opens new ones."""

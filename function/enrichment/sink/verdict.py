@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from enrichment.errors import POLICY, EnrichmentError, Stage, failure
+from enrichment.errors import POLICY, Disposition, EnrichmentError, Stage, failure
 from enrichment.errors.remote_errors import (
     APPEND_MESSAGES,
     INSERT_ERRORS,
@@ -25,7 +26,12 @@ _MESSAGES = [
 ]
 
 
-def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[EnrichmentError | None]:
+def verdicts(
+    insert_errors: Sequence[Mapping[str, Any]],
+    rows: int,
+    table: str,
+    different: Mapping[str, str] = MappingProxyType({}),
+) -> list[EnrichmentError | None]:
     """Read the answer to a request that succeeds or fails as one: an append, or insertAll without `skipInvalidRows`.
 
     One bad row keeps all of them out, and its neighbours are marked `stopped`. A row about which nothing is
@@ -35,6 +41,9 @@ def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[Enri
         insert_errors: What was returned, as `insert_rows_json` does: `{"index": 0, "errors": [{"reason": "invalid",
             ...}]}`; empty if every row is durable.
         rows: How many rows the request had.
+        table: The table, for the detail.
+        different: How columns of the real table differ from table.json, by their names in lower case. A row that is
+            refused for one of them is not at fault.
 
     Returns:
         For each row why it is not durable, or None if it is. BigQuery's messages quote values of the row, so
@@ -49,7 +58,7 @@ def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[Enri
             raise IndexError
         for error in entry["errors"]:
             if isinstance(found[index], StoppedError):  # the first that says more than `stopped`
-                found[index] = _verdict(error)
+                found[index] = _verdict(error, table, different)
     return found
 
 
@@ -57,7 +66,7 @@ def _stopped() -> StoppedError:
     return StoppedError(Stage.WRITE, "row_stopped", "another row stopped the request")
 
 
-def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
+def _verdict(error: Mapping[str, Any], table: str, different: Mapping[str, str]) -> EnrichmentError:
     said = error.get("reason")
     said = said if isinstance(said, str) and _WORD.fullmatch(said) else "an error without a reason"
     reason, where = _REASONS.get(said, OTHER_INSERT_ERROR), _column(error.get("location"))
@@ -67,9 +76,20 @@ def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
         blamed, column = _blamed(str(error.get("message")))
         reason = blamed or reason
         where = column if column and where == _UNKNOWN else where
+    why = ""
+    if POLICY[reason].disposition is Disposition.DEAD_LETTERED and (why := _difference(where, different)):
+        reason = "bigquery_schema_mismatch"
     rule = POLICY[reason]
     what = f"BigQuery calls {where} invalid" if said in _JUDGED else f"BigQuery answers {said} for {where}"
-    return failure(reason, f"{what}: {rule.meaning}. To do: {rule.action}.", Stage.WRITE)
+    meaning = why or rule.meaning
+    return failure(reason, f"{what} in {table}: {meaning}. To do: {rule.action}.", Stage.WRITE)
+
+
+def _difference(column: str, different: Mapping[str, str]) -> str:
+    """Return how the table's column differs; how any does where BigQuery names none; empty if they are alike."""
+    if column == _UNKNOWN:
+        return next(iter(different.values()), "")
+    return different.get(column.casefold(), "")
 
 
 def _blamed(message: str) -> tuple[str, str]:

@@ -24,13 +24,10 @@ import msgspec
 from enrichment.core.enricher import Enricher
 from enrichment.core.received import Received
 from enrichment.drivers.push import forms
+from enrichment.drivers.push.forms import MAX_BODY_BYTES
 from enrichment.errors import Disposition, Stage, of_unexpected_error
 from enrichment.telemetry import trace
 from enrichment.telemetry.log import Ending, Severity
-
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Largest request of HTTP/1 that Cloud Run lets through (https://cloud.google.com/run/quotas). A message of 10 MB takes
-13.4 MB in a push."""
 
 
 class Reply(msgspec.Struct, frozen=True):

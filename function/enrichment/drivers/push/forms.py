@@ -41,6 +41,10 @@ _CLOUD_EVENT = b"ce-"
 _REQUIRED = ("id", "source", "specversion", "type")
 _STRUCTURED = "application/cloudevents+json"
 
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Largest request of HTTP/1 that Cloud Run lets through (https://cloud.google.com/run/quotas). A message of 10 MB takes
+13.4 MB in a push."""
+
 # Headers of the request itself, of Google's front ends and of proxies. What remains of an unwrapped push are the
 # message's attributes. Credentials must be among these: attributes are written to rows and to dead letters. So must
 # what is new in each request, such as names of a trace: each delivery would be another content of its event.
@@ -128,11 +132,12 @@ def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: dateti
         The delivery. One that says what it is and does not hold it has an `envelope_invalid` for its message.
 
     Raises:
-        NoPushError: The request is no delivery: it has no body, or claims to be a CloudEvent and is none.
+        NoPushError: The request is no delivery: it has no body, claims to be a CloudEvent and is none, or is encoded in
+            another way than by gzip.
     """
     metadata: list[tuple[str, str]] = []
     extensions: dict[str, str] = {}
-    content_type = ""
+    content_type = content_encoding = ""
     headers = list(headers)
     for name, value in headers:
         if name.startswith(_CLOUD_EVENT):
@@ -141,8 +146,13 @@ def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: dateti
             metadata.append((name.decode("latin-1"), _text(value)))
         elif name == b"content-type":
             content_type = value.decode("latin-1").partition(";")[0].strip().lower()
+        elif name == b"content-encoding":
+            content_encoding = value.decode("latin-1").strip().lower()
     if any(name == _MESSAGE_ID for name, _ in metadata):
         return Received(body, _or_error(lambda: _unwrapped(metadata, headers, body)), {})
+    # Beside metadata it is an attribute of the message, which the publisher has chosen.
+    if content_encoding not in ("", "identity"):
+        body = _decoded(body, content_encoding)
     if extensions:
         if missing := [name for name in _REQUIRED if not extensions.get(name)]:
             raise NoPushError(f"it has headers of a CloudEvent, but no ce-{missing[0]}")
@@ -157,6 +167,21 @@ def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: dateti
     if message.is_wrapped(body):
         return Received(body, _or_error(lambda: message.read(body)), {})
     return Received(body, message.unnamed(body, arrived_at), {})
+
+
+def _decoded(body: bytes, content_encoding: str) -> bytes:
+    """Return a body without the encoding that HTTP put around it (RFC 9110, section 8.4)."""
+    if content_encoding not in ("gzip", "x-gzip"):
+        raise NoPushError("its content-encoding is not gzip: send the body as it is, or in gzip")
+    from enrichment.event import encoding  # which pushes do without
+
+    try:
+        return encoding.undo(body, ["gzip"], MAX_BODY_BYTES)
+    except BadEventError as error:
+        release_frames(error)
+        raise NoPushError(
+            f"its content-encoding is gzip, and its body is not, or holds more than {MAX_BODY_BYTES} bytes"
+        ) from None
 
 
 def _or_error(read_message: Callable[[], Message]) -> Message | EnrichmentError:

@@ -129,6 +129,9 @@ class StorageWriteClient:
             return None
         return float(found.create_time.seconds + found.create_time.nanos / 1e9)
 
+    async def columns(self, table: str, deadline: meshpass.Deadline) -> None:
+        """Return None: a row that is refused here is a fault already. See `RowWriter`."""
+
     async def aclose(self) -> None:
         """Close the connections, if there are any; a later write opens new ones."""
         warming, self._warming = self._warming, None

@@ -35,7 +35,9 @@ from enrichment.sink.when_to_write import RefusedError
 _ERROR_INFO = "/google.rpc.ErrorInfo"
 _STORAGE_ERROR = "/google.cloud.bigquery.storage.v1.StorageError"
 _MESSAGES = [(re.compile(known.pattern, re.ASCII), known.reason) for known in APPEND_MESSAGES]
-_COLUMN = re.compile(r"(?:[Ff]ield|[Cc]olumn) '?(?:root\.)?(?P<column>[A-Za-z_]\w{0,299})", re.ASCII)
+_COLUMN = r"(?:[Ff]ield|[Cc]olumn) '?(?:root\.)?(?P<column>[A-Za-z_]\w{0,299})"
+_COLUMNS = (re.compile(rf"on {_COLUMN}[\w.\[\]]*'?\.?\Z", re.ASCII), re.compile(_COLUMN, re.ASCII))
+"""Where a message names its column: at its end, else anywhere."""
 _NAMES = tuple(GRPC_STATUSES)  # by the code's number, behind OK
 
 
@@ -199,8 +201,10 @@ def _blamed(message: str) -> tuple[str, str]:
 
 def _column(message: str) -> str:
     """Return the column that a message of a row error names; what follows may be a value of the row."""
-    found = _COLUMN.search(message)
-    return found["column"] if found else ""
+    for pattern in _COLUMNS:
+        if found := pattern.search(message):
+            return found["column"]
+    return ""
 
 
 def _name(names: Sequence[str], number: int) -> str:

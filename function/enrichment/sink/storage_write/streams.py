@@ -240,7 +240,9 @@ class OwnStream:
             return WRITTEN
         if answer.answered:
             self._unsure = sent_before
-        if step_after(answer, replaceable=True) is Step.NEW_STREAM:
+        # A stream of a table that was deleted is gone, and one of a new table of that name takes its place.
+        gone = self.replaceable and answer.code == "NOT_FOUND"
+        if gone or step_after(answer, replaceable=True) is Step.NEW_STREAM:
             await self._lose()
         return answer
 

@@ -27,6 +27,8 @@ _CERTIFICATE_ALERTS = (
 )
 # The peer closed the connection: with TLS's own notice, or without it.
 _CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL: of any certificate of the chain.
+_OUT_OF_DATE = (9, 10)
 _MAYBE_DONE = "The service may be slow or overloaded, and may still have done the work."
 _SPENT: dict[Phase, tuple[str, str]] = {
     "token": (
@@ -55,8 +57,8 @@ def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUn
     hint = "Check its address, the VPC route to it and the firewall."
     if reset and service.origin.scheme == "https":
         hint = (
-            f"Check that it serves the host {service.name} (GKE_GATEWAY_HOST): it resets TLS for any other. "
-            "Then check its address."
+            f"Check that it serves the host {service.name}{service.setting('GKE_GATEWAY_HOST')}: it resets TLS for any "
+            "other. Then check its address."
         )
     return GatewayUnreachable(
         f"T{service.peer[1:]} cannot be reached: {why}.", service=service.name, hint=hint
@@ -136,7 +138,7 @@ def not_http(service: Service, why: str, hint: str) -> BadResponse:
 def _perhaps_tls(service: Service) -> str:
     if service.origin.scheme == "https":
         return ""
-    return " If this port speaks TLS, the gateway's URL must begin with https://."
+    return f" If this port speaks TLS, the {service.kind}'s URL must begin with https://."
 
 
 def is_lost(error: MeshError | None) -> bool:
@@ -158,14 +160,22 @@ def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -
             return GatewayTLSError(
                 f"The certificate of {service.peer} is not for {service.name}: {valid}.",
                 service=service.name,
-                hint="Call the service by a name in the certificate (GKE_GATEWAY_HOST), or let the gateway serve a"
-                " certificate with this name in its subjectAltName.",
+                hint=f"Call the service by a name in the certificate{service.setting('GKE_GATEWAY_HOST')}, or let the"
+                f" {service.kind} serve a certificate with this name in its subjectAltName.",
+            )
+        if why.verify_code in _OUT_OF_DATE:
+            return GatewayTLSError(
+                f"The certificate of {service.peer} is not trusted: {why.verify_message}.",
+                service=service.name,
+                hint="Renew it, or the CA that signed it; where its dates are right, correct this machine's clock.",
             )
         trusted = f"the CAs in {service.ca_file}" if service.ca_file else "the system's CAs"
         return GatewayTLSError(
             f"The certificate of {service.peer} is not trusted: {why.verify_message}.",
             service=service.name,
-            hint=f"It was checked against {trusted}: name the CA that signed it (GKE_GATEWAY_CA_FILE).",
+            hint=f"It was checked against {trusted}: name the CA that signed it (GKE_GATEWAY_CA_FILE)."
+            if service.setting("GKE_GATEWAY_CA_FILE")
+            else "See what answers in its place: a proxy on the way may show a certificate of its own.",
         )
     if is_certificate_refused(why):
         problem = (
@@ -174,7 +184,7 @@ def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -
         return GatewayTLSError(
             f"T{service.peer[1:]} {problem}: {why.reason}.",
             service=service.name,
-            hint="Check client_cert: who issued it, its dates, and what the gateway accepts.",
+            hint=f"Check client_cert: who issued it, its dates, and what the {service.kind} accepts.",
         )
     return GatewayTLSError(
         f"TLS with {service.peer} failed: {why.reason or 'no reason given'}.",

@@ -107,6 +107,15 @@ class Service:
         """What sends responses, for messages; it begins with "the"."""
         return f"the gateway of {self.where}"
 
+    @property
+    def kind(self) -> str:
+        """What the peer is, for advice: `gateway`."""
+        return "gateway"
+
+    def setting(self, variable: str) -> str:
+        """Return the variable that advice names, with a space before it; empty where the peer has no such variable."""
+        return f" ({variable})"
+
 
 def make_service(
     base_url: str,

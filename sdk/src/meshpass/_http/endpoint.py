@@ -33,6 +33,15 @@ class _Direct(Service):
         """What sends responses, for messages."""
         return f"the server at {self.where}"
 
+    @property
+    def kind(self) -> str:
+        """What the peer is, for advice."""
+        return "server"
+
+    def setting(self, variable: str) -> str:
+        """Return nothing: the variables are those of a gateway."""
+        return ""
+
 
 class Endpoint:
     """One endpoint. Connections are kept, and belong to the event loop that opened them.

@@ -351,10 +351,8 @@ def _other_protocol(start: bytes) -> NotHTTPError:
             "it sent a frame of HTTP/2", "This port takes HTTP/2 alone: call one that takes HTTP/1.1."
         )
     if start[:1] in (b"\x15", b"\x16") and start[1:2] == b"\x03":  # RFC 8446, section 5.1: alert or handshake
-        return NotHTTPError(
-            "it sent a TLS record", "This port speaks TLS: the gateway's URL must begin with https://."
-        )
-    return NotHTTPError("it does not speak HTTP/1.1", "Check the gateway's address and port.")
+        return NotHTTPError("it sent a TLS record", "This port speaks TLS: the URL must begin with https://.")
+    return NotHTTPError("it does not speak HTTP/1.1", "Check its address and port.")
 
 
 def _fields(lines: list[bytes]) -> Fields:

@@ -192,13 +192,22 @@ def missing_extra() -> SigningKeyError:
     )
 
 
+def _state(exc: Exception) -> tuple[str, str]:
+    """Return what is wrong with a version that is there, and what to do. Only Google's sentence has its state."""
+    said = str(exc)
+    if "DESTROYED" in said:
+        return "the version is destroyed", "Name another version: no one can restore this one."
+    what = "disabled" if "DISABLED" in said else "disabled or destroyed"
+    return f"the version is {what}", "Enable it, or name another version."
+
+
 def _cannot_read(name: str, exc: Exception) -> SigningKeyError:
     from google.api_core import exceptions
 
     next_steps: tuple[tuple[type[Exception], str, str, bool], ...] = (
         (
             exceptions.NotFound,
-            "there is no such secret or version",
+            "there is no such secret, version or alias",
             "Check the name, and that a version was added.",
             False,
         ),
@@ -216,8 +225,7 @@ def _cannot_read(name: str, exc: Exception) -> SigningKeyError:
         ),
         (
             exceptions.FailedPrecondition,
-            "the version is disabled or destroyed",
-            "Enable it, or name another version.",
+            *_state(exc),
             False,
         ),
         (exceptions.InvalidArgument, "the name was not accepted", "Check the name.", False),
