@@ -86,6 +86,34 @@ def test_a_token_that_uses_another_joins_its_claims_one_by_one() -> None:
     assert (token.flaw, token.issuer) == ("expired", "https://idp.example")
 
 
+@pytest.mark.parametrize(
+    ("base", "own", "token"),
+    [
+        ("name: x-token, prefix: 'JWT '", "in: query", TokenSpec(placement="query", prefix="")),
+        (
+            "name: x-token, prefix: 'JWT '",
+            "in: cookie, name: t",
+            TokenSpec(placement="cookie", name="t", prefix=""),
+        ),
+        ("in: query, name: jwt", "in: header", TokenSpec()),
+        ("in: query, name: jwt", "in: query", TokenSpec(placement="query", name="jwt", prefix="")),
+        ("name: x-token, prefix: 'JWT '", "in: header", TokenSpec(name="x-token", prefix="JWT ")),
+        ("issuer: 'https://a', flaw: expired", "literal: x", TokenSpec(literal="x")),
+        ("literal: x", "issuer: 'https://a'", TokenSpec(issuer="https://a")),
+    ],
+)
+def test_a_token_that_is_sent_otherwise_inherits_no_words_of_the_other_way(
+    base: str, own: str, token: TokenSpec
+) -> None:
+    text = f"""
+tokens: {{first: {{{base}}}}}
+cases:
+  - {{name: a, from: {{workload: shop/cart}}, token: {{use: first, {own}}}, request: GET http://b/, expect: 200}}
+"""
+    (case,) = parse_case_file(text, "f").cases
+    assert case.tokens == (token,)
+
+
 def test_a_list_sends_several_tokens_and_none_sends_no_token() -> None:
     assert [token.literal for token in CASES["two tokens"].tokens] == [None, "x"]
     text = GOOD.replace("defaults: {from: internet,", "defaults: {from: internet, token: alice,")

@@ -93,6 +93,12 @@ def refused() -> Verdict:
             by_app(),
             by_proxy(),
         ),
+        (
+            Expectation(received=Received(identity="none", sni="none")),
+            by_app(received=ReceivedByApp("GET", "/", "cart.shop", (), "")),
+            by_app(),
+        ),
+        (Expectation(subset="none"), by_app(version="", subset=""), by_app()),
     ],
 )
 def test_what_is_expected_is_met_or_named(expect: Expectation, good: Verdict, bad: Verdict) -> None:

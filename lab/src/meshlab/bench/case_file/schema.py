@@ -171,7 +171,9 @@ _RECEIVED: Schema = {
     "path": _text(r"\S", "The path with its query, after rewriting."),
     "host": _text(r"\S", "The Host (`:authority`)."),
     "headers": _COMPARED_HEADERS,
-    "identity": _text(r"\S", "The SPIFFE id of the last mTLS client, as the application gets it."),
+    "identity": _text(
+        r"\S", "The SPIFFE id of the last mTLS client, as the application gets it; `none` without one."
+    ),
     "sni": _text(r"\S", "The server name that the last client asked for with TLS; `none` for no TLS."),
 }
 _INHERITED: Schema = {

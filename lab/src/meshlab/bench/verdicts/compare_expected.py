@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.bench.case_file.format_words import NONE
 from meshlab.bench.verdicts.verdict import Mismatch
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def _answerer(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
         yield Mismatch("app", wanted, verdict.missing or verdict.summary)
     if expect.proxy is not None and verdict.proxy != expect.proxy:
         yield Mismatch("proxy", f"the proxy of {expect.proxy}", verdict.missing or verdict.summary)
-    if expect.subset is not None and expect.subset not in (verdict.version, verdict.subset):
-        chosen = " or ".join(dict.fromkeys(name for name in (verdict.version, verdict.subset) if name))
-        yield Mismatch("subset", expect.subset, chosen or "none")
+    chosen = [name for name in dict.fromkeys((verdict.version, verdict.subset)) if name] or [NONE]
+    if expect.subset is not None and expect.subset not in chosen:
+        yield Mismatch("subset", expect.subset, " or ".join(chosen))
 
 
 def _policy(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
@@ -93,12 +94,12 @@ def _received_parts(expect: Received, got: ReceivedByApp) -> Iterator[Mismatch]:
         ("method", expect.method, got.method),
         ("path", expect.path, got.target),
         ("host", expect.host, got.host),
-        ("identity", expect.identity, got.identity),
+        ("identity", expect.identity, got.identity or NONE),
         ("sni", expect.sni, got.sni),
     )
     for name, wanted, found in parts:
         if wanted is not None and wanted != found:
-            yield Mismatch(f"received.{name}", wanted, found or "none")
+            yield Mismatch(f"received.{name}", wanted, found or NONE)
 
 
 def _headers(
