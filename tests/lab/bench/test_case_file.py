@@ -413,3 +413,22 @@ def test_an_answer_may_come_from_any_host_outside() -> None:
 
 def test_an_issuer_may_be_foreign() -> None:
     assert against(GOOD.replace("issuer: https://idp.example,", "issuer: https://foreign.example,")) == ""
+
+
+def test_a_client_past_the_sidecars_states_its_address_where_it_is_no_workload() -> None:
+    text = """
+cases:
+  - name: a
+    from: {bypass: none, to: orders/orders, address: 10.1.2.3}
+    request: GET http://b/
+    expect: 200
+  - name: b
+    from: {mesh: 'spiffe://a/ns/b/sa/c', authority: mesh, to: orders/orders, address: 'fd00::2'}
+    request: GET http://b/
+    expect: 200
+"""
+    one, other = (case.sender for case in parse_case_file(text, "f").cases)
+    assert one == FromBypass(None, ORDERS, None, "plaintext", "10.1.2.3")
+    assert other == FromForeignMesh("spiffe://a/ns/b/sa/c", "mesh", ORDERS, None, "fd00::2")
+    with pytest.raises(CaseFileError, match="state it under `addresses`"):
+        parse_case_file(text.replace("bypass: none", "bypass: shop/cart"), "f")

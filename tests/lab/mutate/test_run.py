@@ -129,15 +129,15 @@ def test_a_range_that_no_stated_address_tells_from_another_one_is_asked_with_an_
     assert "address: 203.0.112." in found.missing.text
 
 
-def test_ranges_that_are_asked_of_clients_without_a_stated_address_are_not_judged() -> None:
-    # The gateway's pod has no stated address, so what the policy makes of it is not known.
+def test_a_range_at_a_sidecar_is_asked_by_clients_past_it_that_state_their_address() -> None:
+    # The gateway's pod has no stated address, so what the policy makes of its requests is not known.
     objects = shop(ADDRESSES.replace("NAMESPACE", "shop"))
     with mutation_run(objects, of_the_office("404 edge/door", "http://x.example:8080/"), find=True) as run:
-        ranges = [one for one in run.objects.mutants() if one.name == "office" and "from" in one.path]
-        found = list(run.run(ranges))
-    assert [each.state for each in found] == ["not judged"] * len(ranges)
-    assert len(ranges) > 1
-    assert all("were not judged" in each.reason for each in found)
+        found = result(run, *WIDER)
+    assert (found.state, found.effect) == ("survived", "now allowed")
+    assert found.missing is not None
+    assert "to: shop/cart" in found.missing.text
+    assert "address: 203.0.112." in found.missing.text
 
 
 def of_the_office(expect: str, url: str = "http://shop.example:8080/open") -> list[CaseFile]:

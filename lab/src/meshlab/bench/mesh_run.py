@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.authorities import Authorities
-from meshlab.bench.case import FromOutside
+from meshlab.bench.case import client_address
 from meshlab.bench.issuers import Issuers
 from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.protocol import BenchError
@@ -243,8 +243,8 @@ class _Bootstraps(Mapping["WorkloadRef", "Json"]):
 
 def _client_addresses(cases: Sequence[Case]) -> Iterator[str]:
     for case in cases:
-        if isinstance(case.sender, FromOutside) and case.sender.address is not None:
-            yield case.sender.address
+        if (address := client_address(case.sender)) is not None:
+            yield address
 
 
 def audiences_of(mesh: Mesh) -> dict[str, tuple[str, ...]]:

@@ -105,10 +105,12 @@ def _caller(case: Case) -> str:
             words += [f"certificate of {certificate.authority}"] if certificate else []
         case FromWorkload(workload=workload):
             words = [str(workload)]
-        case FromBypass(workload=workload, mode=mode):
+        case FromBypass(workload=workload, mode=mode, address=address):
             words = [f"{workload or 'a stranger'} past its sidecar, {mode}"]
-        case FromForeignMesh(identity=identity):
+            words += [f"from {address}"] if address else []
+        case FromForeignMesh(identity=identity, address=address):
             words = [f"another mesh's {identity}"]
+            words += [f"from {address}"] if address else []
     return ", ".join([*words, *map(_token, case.tokens)])
 
 

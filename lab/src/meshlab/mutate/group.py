@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun, audiences_of
 from meshlab.bench.run_secrets import client_authorities
@@ -319,8 +319,8 @@ def _problems(mesh: Mesh) -> frozenset[Problem]:
 
 
 def _address(case: Case) -> str:
-    """Return the address that a client outside states; empty for none."""
-    return (case.sender.address or "") if isinstance(case.sender, FromOutside) else ""
+    """Return the address that a case states for its client; empty for none."""
+    return client_address(case.sender) or ""
 
 
 def _entry(case: Case) -> WorkloadRef:

@@ -67,8 +67,8 @@ RECEIVED_WORDS = ("method", "path", "host", "headers", "identity", "sni")
 CALLER_KINDS = {
     "outside": ("address", "certificate"),
     "workload": (),
-    "bypass": ("to", "port", "mode"),
-    "mesh": ("authority", "to", "port"),
+    "bypass": ("to", "port", "mode", "address"),
+    "mesh": ("authority", "to", "port", "address"),
 }
 """The word that says what a caller is, to the further words that it takes."""
 

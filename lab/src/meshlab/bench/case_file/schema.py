@@ -94,7 +94,7 @@ _CALLER: Schema = {
         "A workload that goes around its sidecar, NAMESPACE/NAME; `none` for a client without identity.",
     ),
     "mesh": _text(format_words.SPIFFE, "The SPIFFE id of a workload of another mesh."),
-    "address": _text(format_words.IP, "The client's IP address."),
+    "address": _text(format_words.IP, "The IP address of a client that is no workload of the mesh."),
     "certificate": _ref("certificate"),
     "authority": _text(
         r"\S",

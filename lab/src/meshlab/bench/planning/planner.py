@@ -106,7 +106,8 @@ class Planner:
             case FromForeignMesh():
                 address = self._inbound(sender.to, sender.port)
                 certificate = self._authorities.issue(sender.authority, uris=(sender.identity,))
-                return Connector(address, tls=mesh_tls(request, to, trusted=None, certificate=certificate))
+                tls = mesh_tls(request, to, trusted=None, certificate=certificate)
+                return Connector(address, tls=tls, source=self._mesh.sources.get(sender.address or ""))
 
     def _check_known(self, sender: Sender) -> None:
         match sender:
@@ -173,7 +174,8 @@ class Planner:
         self, sender: FromBypass, request: HttpRequest | TcpRequest | TlsRequest, to: Destination
     ) -> Connector:
         address = self._inbound(sender.to, sender.port)
-        source = self._mesh.source_of(sender.workload)
+        stated = self._mesh.sources.get(sender.address or "")
+        source = self._mesh.source_of(sender.workload) if sender.workload else stated
         match sender.mode:
             case "plaintext":
                 return Connector(address, source=source)
