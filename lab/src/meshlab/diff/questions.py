@@ -12,6 +12,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import MeshNames, Setup
 from meshlab.bench.report.outcome_texts import request
 from meshlab.errors import LabError
+from meshlab.visible_text import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,7 +120,7 @@ def _token(spec: TokenSpec) -> str:
         return "a token written out"
     flaw = f"{spec.flaw} " if spec.flaw else ""
     of = f" of {spec.issuer}" if spec.issuer else ""
-    claims = ", ".join(f"{name} {value}" for name, value in spec.claims.items())
+    claims = ", ".join(f"{name} {in_words(value)}" for name, value in spec.claims.items())
     return f"{flaw}token{of}{f' ({claims})' if claims else ''}"
 
 

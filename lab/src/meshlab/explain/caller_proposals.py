@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -129,4 +128,4 @@ def _repaired(token: TokenSpec, issuers: Sequence[str], part: str) -> TokenSpec:
 
 
 def _shown(value: object) -> str:
-    return safe(value if isinstance(value, str) else json.dumps(value))
+    return safe(value)
