@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meshlab.bench.asked_ports import with_asked_ports
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun, audiences_of
@@ -152,6 +153,7 @@ class Group:
         """
         manifests = [*objects.manifests, *self._declared]
         mesh = load_mesh(manifests, objects.settings(), inject_unknown_namespaces=True, known=self._known)
+        mesh = with_asked_ports(mesh, self.cases)
         unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in objects.unreadable)
         return replace(
             mesh,

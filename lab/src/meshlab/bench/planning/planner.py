@@ -204,8 +204,9 @@ class Planner:
         if port is not None and port in listeners:
             return listeners[port]
         known = ", ".join(map(str, sorted(listeners))) or "none"
-        asked = "needs its port written down" if port is None else f"has no port {port}"
-        raise LabError(f"the workload {ref} {asked}; its ports are: {known}")
+        if port is None:
+            raise LabError(f"write the `port` of {ref} that the client connects to; the pod has: {known}")
+        raise LabError(f"nothing of {ref} listens on port {port}; the pod has: {known}")
 
 
 def _of_family(own: str, other: str) -> str:
