@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,8 @@ from meshlab.manifest import parse_manifests
 from tests.lab.door_and_cart import DOOR_AND_CART
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from meshlab.bench.case import Sender
     from meshlab.istio import Mesh
 
