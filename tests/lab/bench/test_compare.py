@@ -162,3 +162,19 @@ def test_a_mismatch_holds_no_token() -> None:
     expect = Expectation(received=Received(headers={"authorization": None}))
     (mismatch,) = compare(expect, by_app(received=received))
     assert str(mismatch) == "received.headers.authorization: expected no such header, got 'Bearer <token>'"
+
+
+@pytest.mark.parametrize(
+    ("expected", "asked", "met"),
+    [
+        ("a.wild.example", "a.wild.example", True),
+        ("*.wild.example", "a.wild.example", True),
+        ("b.wild.example", "a.wild.example", False),
+        ("a.other.example", "a.other.example", False),
+    ],
+)
+def test_a_host_that_a_wildcard_lists_answers_under_its_own_name_too(
+    expected: str, asked: str, met: bool
+) -> None:
+    verdict = by_app(app="*.wild.example")
+    assert (compare(Expectation(status=200, app=expected), verdict, asked) == []) is met

@@ -191,6 +191,11 @@ class MeshRun:
             stated=placement.stated,
             address_conditions=cache(lambda ref: tuple(address_conditions(mesh, mesh.workload(ref)))),
             machine_identities=machine_identities(mesh),
+            wildcard_hosts=frozenset(
+                service.hostname
+                for service in mesh.registry.services
+                if service.is_wildcard and not service.is_kubernetes
+            ),
         )
         return PlannedMesh(mesh, placement, under_test)
 

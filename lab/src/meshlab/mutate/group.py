@@ -287,6 +287,7 @@ class Group:
         """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
         addresses = changed.planned.under_test.addresses
         known = {str(ref) for ref, _ in addresses.apps} | {host for host, _ in addresses.external}
+        known |= changed.planned.under_test.wildcard_hosts
         unknown = [app.target for app in self.setup.apps if app.target not in known]
         unknown += [
             one.provider for one in self.setup.authorizers if one.provider not in addresses.authorizers

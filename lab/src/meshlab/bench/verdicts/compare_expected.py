@@ -18,15 +18,16 @@ __all__ = ["compare"]
 _SHOWN_CHARACTERS = 120
 
 
-def compare(expect: Expectation, verdict: Verdict) -> list[Mismatch]:
+def compare(expect: Expectation, verdict: Verdict, asked: str = "") -> list[Mismatch]:
     """Return every part of the expectation that the verdict does not meet.
 
     Args:
         expect: The expectation; only what it states is compared.
         verdict: The outcome of the request.
+        asked: The host that was asked for. Where a ServiceEntry lists it by a wildcard, the host may be expected, too.
     """
     found = list(_ending(expect, verdict))
-    found += _answerer(expect, verdict)
+    found += _answerer(expect, verdict, asked)
     found += _policy(expect, verdict)
     found += _words(expect, verdict)
     if expect.headers:
@@ -49,8 +50,10 @@ def _ending(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
         yield Mismatch("answered", "an answer of an application", verdict.summary)
 
 
-def _answerer(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
-    if expect.apps and verdict.app not in expect.apps:
+def _answerer(expect: Expectation, verdict: Verdict, asked: str) -> Iterator[Mismatch]:
+    app = verdict.app or ""
+    names = (app, asked) if app.startswith("*") and asked.endswith(app[1:]) else (app,)
+    if expect.apps and not set(names) & set(expect.apps):
         wanted = f"the application of {' or '.join(expect.apps)}"
         yield Mismatch("app", wanted, verdict.missing or verdict.summary)
     if expect.proxy is not None and verdict.proxy != expect.proxy:
