@@ -432,3 +432,22 @@ cases:
     assert other == FromForeignMesh("spiffe://a/ns/b/sa/c", "mesh", ORDERS, None, "fd00::2")
     with pytest.raises(CaseFileError, match="state it under `addresses`"):
         parse_case_file(text.replace("bypass: none", "bypass: shop/cart"), "f")
+
+
+def test_a_connection_is_asked_for_the_identity_that_arrives_and_for_no_word_of_http() -> None:
+    text = """
+cases:
+  - name: a
+    from: {bypass: none, to: orders/orders}
+    request: {tcp: "redis.shop:6379"}
+    expect: {answered: true, received: {identity: none}}
+"""
+    (case,) = parse_case_file(text, "f").cases
+    assert case.expect == Expectation(answered=True, received=Received(identity="none"))
+    with pytest.raises(CaseFileError, match=r"`received\.path` is for HTTP requests; a tcp or tls request has"):
+        parse_case_file(text.replace("identity: none", "path: /"), "f")
+    for place in ("from: {", "request: {", "expect: {"):
+        with pytest.raises(
+            CaseFileError, match="unknown word 'mtls'; a client past its sidecar has `mode: mtls`"
+        ):
+            parse_case_file(text.replace(place, f"{place}mtls: true, "), "f")

@@ -178,3 +178,14 @@ def test_a_host_that_a_wildcard_lists_answers_under_its_own_name_too(
 ) -> None:
     verdict = by_app(app="*.wild.example")
     assert (compare(Expectation(status=200, app=expected), verdict, asked) == []) is met
+
+
+@pytest.mark.parametrize(
+    ("peer", "identity"), [("spiffe://a/ns/b/sa/c,c.b", "spiffe://a/ns/b/sa/c"), ("", "none")]
+)
+def test_of_a_connection_the_identity_is_what_the_applications_proxy_saw(peer: str, identity: str) -> None:
+    hop = Hop(CART, "inbound", 6379, EvidenceLine(CART, "tcp", peer=peer))
+    received = ReceivedByApp("TCP", "", "", (), "")
+    verdict = Verdict(Reply("a", body=b"hi"), (hop,), app="shop/cart", received=received)
+    assert compare(Expectation(answered=True, received=Received(identity=identity)), verdict) == []
+    assert compare(Expectation(answered=True, received=Received(identity="spiffe://x")), verdict)

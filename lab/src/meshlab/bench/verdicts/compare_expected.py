@@ -88,16 +88,24 @@ def _received(expect: Received, verdict: Verdict) -> Iterator[Mismatch]:
         why = "an application that records nothing" if verdict.app else f"nothing: {verdict.summary}"
         yield Mismatch("received", "a request at the application", why)
         return
-    yield from _received_parts(expect, got)
+    yield from _received_parts(expect, got, got.identity or _peer(verdict))
     yield from _headers("received.headers", expect.headers, got.headers)
 
 
-def _received_parts(expect: Received, got: ReceivedByApp) -> Iterator[Mismatch]:
+def _peer(verdict: Verdict) -> str:
+    """Return the identity that the application's own proxy saw of a connection; empty for none, and for HTTP."""
+    last = verdict.hops[-1] if verdict.hops else None
+    if last is None or last.line.scope == "http" or last.direction == "outbound":
+        return ""
+    return last.line.peer.partition(",")[0] if str(last.workload) == verdict.app else ""
+
+
+def _received_parts(expect: Received, got: ReceivedByApp, identity: str) -> Iterator[Mismatch]:
     parts = (
         ("method", expect.method, got.method),
         ("path", expect.path, got.target),
         ("host", expect.host, got.host),
-        ("identity", expect.identity, got.identity or NONE),
+        ("identity", expect.identity, identity or NONE),
         ("sni", expect.sni, got.sni),
     )
     for name, wanted, found in parts:
