@@ -444,7 +444,9 @@ cases:
 """
     (case,) = parse_case_file(text, "f").cases
     assert case.expect == Expectation(answered=True, received=Received(identity="none"))
-    with pytest.raises(CaseFileError, match=r"`received\.path` is for HTTP requests; a tcp or tls request has"):
+    with pytest.raises(
+        CaseFileError, match=r"`received\.path` is for HTTP requests; a tcp or tls request has"
+    ):
         parse_case_file(text.replace("identity: none", "path: /"), "f")
     for place in ("from: {", "request: {", "expect: {"):
         with pytest.raises(
