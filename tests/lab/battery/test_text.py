@@ -131,9 +131,13 @@ def test_a_path_is_sent_that_the_wider_of_two_conditions_alone_takes(narrow: Pat
 
 @pytest.mark.parametrize(
     ("pattern", "expected"),
-    [("P*", {"POST", "PUT", "PATCH"}), ("*T", {"GET", "POST", "PUT"}), ("PURGE", {"PURGE"}), ("X*", {"XX"})],
+    [("P*", {"POST", "PUT", "PATCH"}), ("*T", {"GET", "POST", "PUT"}), ("PURGE", {"PURGE"}), ("X*", set())],
 )
-def test_methods_that_meet_a_pattern_are_those_that_proxies_know(pattern: str, expected: set[str]) -> None:
+def test_methods_that_meet_a_pattern_are_first_those_that_proxies_know(
+    pattern: str, expected: set[str]
+) -> None:
     asked = wildcard(pattern)
-    texts = {found.text for found in request_texts.methods([text_atom(METHOD, asked)])}
-    assert {text for text in texts if asked.meets(text)} == expected
+    texts = [found.text for found in request_texts.methods([text_atom(METHOD, asked)])]
+    meeting = [text for text in texts if asked.meets(text)]
+    assert set(meeting[: len(expected)]) == expected
+    assert meeting
