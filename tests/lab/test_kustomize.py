@@ -355,7 +355,7 @@ def test_build_metadata_is_passed_over(tmp_path: Path) -> None:
         ),
         (
             "resources: [odd.yaml]",
-            "odd.yaml:1: Service s: metadata.labels: expected a mapping, found ['a'].",
+            'odd.yaml:1: Service s: metadata.labels: expected a mapping, found ["a"].',
         ),
         (
             "sortOptions: {order: up}",

@@ -416,7 +416,7 @@ def test_null_for_a_label_is_text_where_the_patch_has_a_target(tmp_path: Path) -
         ),
         (
             "patches: [{patch: '{kind: Service, metadata: {name: web}}'}]",
-            "patches[0]: apiVersion: expected a string, found None.",
+            "patches[0]: apiVersion: expected a string, found null.",
         ),
         (
             'patches: [{target: {}, patch: "{kind: A, metadata: {name: a}}\\n---\\n{kind: A, metadata: {name: b}}"}]',

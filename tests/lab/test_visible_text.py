@@ -18,7 +18,7 @@ from meshlab.bench.report.run import Run
 from meshlab.bench.survey import Endpoint, Entrance, PolicyRule, Survey
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
-from meshlab.visible_text import json_text, one_line, visible, without_log_commands
+from meshlab.visible_text import in_words, json_text, one_line, shown_value, visible, without_log_commands
 from rich.text import Text
 
 from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, outcome_of, refused
@@ -328,3 +328,16 @@ def test_a_json_document_holds_the_same_text_and_no_command() -> None:
     text = json_text({"path": "##[error]x"})
     assert "##" not in text
     assert json.loads(text) == {"path": "##[error]x"}
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "shown"),
+    [
+        ("a b", "a b", "'a b'"),
+        (None, "null", "null"),
+        (True, "true", "true"),
+        (["é", {"a": None}], '["é", {"a": null}]', '["é", {"a": null}]'),
+    ],
+)
+def test_a_value_of_yaml_stands_in_a_sentence_as_it_is_written(value: object, words: str, shown: str) -> None:
+    assert (in_words(value), shown_value(value)) == (words, shown)

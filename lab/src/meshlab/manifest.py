@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from meshlab.quick_dataclass import dataclass
-from meshlab.visible_text import one_line
+from meshlab.visible_text import one_line, shown_value
 from meshlab.yaml_reader import LocatedDict, LocatedList, YamlError, parse_located, parse_strict
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def to_manifest(document: object, source: str, *, line: int = 0, namespace: str 
         if not isinstance(value, str) or not (
             value or path == "metadata.namespace" or (nameless and path == "metadata.name")
         ):
-            raise refused(path, f"expected a string, found {value!r}.")
+            raise refused(path, f"expected a string, found {shown_value(value)}.")
     for path, pattern in (("metadata.name", _NAME), ("metadata.namespace", _NAMESPACE)):
         # Names stand in messages, in files' names and in the configuration of Envoy.
         if named[path] and not pattern.fullmatch(str(named[path])):

@@ -8,7 +8,16 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["JWT", "json_text", "one_line", "visible", "without_log_commands", "without_tokens"]
+__all__ = [
+    "JWT",
+    "in_words",
+    "json_text",
+    "one_line",
+    "shown_value",
+    "visible",
+    "without_log_commands",
+    "without_tokens",
+]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # The compact form of a JWS (RFC 7515, section 3.1) or JWE (RFC 7516, section 3.1), or its beginning where a text was
@@ -70,6 +79,16 @@ def json_text(document: object, *, sort_keys: bool = False, keep_tokens: bool = 
     text = json.dumps(document, indent=2, sort_keys=sort_keys).replace("\x7f", "\\u007f")
     text = text.replace("##", "#\\u0023")  # the same text for a reader of JSON, and no command in a log
     return text if keep_tokens else without_tokens(text)
+
+
+def in_words(value: object) -> str:
+    """Return a value of YAML or JSON for a sentence: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def shown_value(value: object) -> str:
+    """Return a value of YAML or JSON for a sentence: a text in quotes, anything else as JSON."""
+    return repr(value) if isinstance(value, str) else in_words(value)
 
 
 def _visible_character(character: str) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
+from meshlab.bench.case import FromWorkload
 from meshlab.bench.local_bench import LocalBench
+from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import Sources
+from meshlab.istio.read.workload_ref import WorkloadRef
 
 from tests.lab.battery.meshes import mesh, written
 from tests.lab.outside_server import OUTSIDE_SERVER
@@ -63,3 +67,40 @@ def test_a_server_behind_a_service_of_the_mesh_is_none_that_a_run_can_replace() 
     meshes = [mesh(behind)]
     servers = {app.target for found in impostors(meshes, derive(meshes)) for app in found.setup.apps}
     assert "cart.shop.svc.cluster.local" not in servers
+
+
+def test_each_port_of_a_server_is_asked_whatever_others_are_asked_more_often() -> None:
+    # Clients speak TLS themselves on 443, and their proxies do it for them on 80.
+    both = (
+        OUTSIDE_SERVER
+        + """---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: two, namespace: shop}
+spec:
+  hosts: [two.example]
+  ports: [{number: 443, name: https, protocol: HTTPS}, {number: 80, name: http, protocol: HTTP, targetPort: 443}]
+  resolution: DNS
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: two, namespace: shop}
+spec:
+  host: two.example
+  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, sni: two.example}}]}
+"""
+    )
+    meshes = [mesh(both)]
+    battery = derive(meshes)
+    (example,) = [
+        each
+        for each in battery.questions
+        if each.target == "two.example" and destination_of(each.case.request).port == 443
+    ][:1]
+    many = tuple(
+        replace(example, case=replace(example.case, sender=FromWorkload(WorkloadRef(f"n{number}", "client"))))
+        for number in range(5)
+    )
+    for found in impostors(meshes, replace(battery, questions=(*many, *battery.questions))):
+        asked = [each.case for each in found.questions if each.target == "two.example"]
+        assert {destination_of(case.request).port for case in asked} == {80, 443}

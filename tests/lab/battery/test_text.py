@@ -9,7 +9,7 @@ from meshlab.battery import request_texts
 from meshlab.battery.paths import disguised, normalized
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
-from meshlab.battery.request_values import PATH, header
+from meshlab.battery.request_values import METHOD, PATH, header
 
 WORDS = st.text("ab/.-", min_size=1, max_size=8)
 TEMPLATES = st.lists(st.sampled_from(["a", "b", "{*}"]), min_size=1, max_size=4).map("/".join)
@@ -127,3 +127,17 @@ def test_a_header_is_sent_that_the_wider_of_two_conditions_alone_takes(
 def test_a_path_is_sent_that_the_wider_of_two_conditions_alone_takes(narrow: Pattern, wide: Pattern) -> None:
     sent = [each.text for each in request_texts.paths([text_atom(PATH, each) for each in (narrow, wide)], ())]
     assert any(wide.meets(text) and not narrow.meets(text) for text in sent)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [("P*", {"POST", "PUT", "PATCH"}), ("*T", {"GET", "POST", "PUT"}), ("PURGE", {"PURGE"}), ("X*", set())],
+)
+def test_methods_that_meet_a_pattern_are_first_those_that_proxies_know(
+    pattern: str, expected: set[str]
+) -> None:
+    asked = wildcard(pattern)
+    texts = [found.text for found in request_texts.methods([text_atom(METHOD, asked)])]
+    meeting = [text for text in texts if asked.meets(text)]
+    assert set(meeting[: len(expected)]) == expected
+    assert meeting

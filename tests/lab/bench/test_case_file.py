@@ -86,6 +86,34 @@ def test_a_token_that_uses_another_joins_its_claims_one_by_one() -> None:
     assert (token.flaw, token.issuer) == ("expired", "https://idp.example")
 
 
+@pytest.mark.parametrize(
+    ("base", "own", "token"),
+    [
+        ("name: x-token, prefix: 'JWT '", "in: query", TokenSpec(placement="query", prefix="")),
+        (
+            "name: x-token, prefix: 'JWT '",
+            "in: cookie, name: t",
+            TokenSpec(placement="cookie", name="t", prefix=""),
+        ),
+        ("in: query, name: jwt", "in: header", TokenSpec()),
+        ("in: query, name: jwt", "in: query", TokenSpec(placement="query", name="jwt", prefix="")),
+        ("name: x-token, prefix: 'JWT '", "in: header", TokenSpec(name="x-token", prefix="JWT ")),
+        ("issuer: 'https://a', flaw: expired", "literal: x", TokenSpec(literal="x")),
+        ("literal: x", "issuer: 'https://a'", TokenSpec(issuer="https://a")),
+    ],
+)
+def test_a_token_that_is_sent_otherwise_inherits_no_words_of_the_other_way(
+    base: str, own: str, token: TokenSpec
+) -> None:
+    text = f"""
+tokens: {{first: {{{base}}}}}
+cases:
+  - {{name: a, from: {{workload: shop/cart}}, token: {{use: first, {own}}}, request: GET http://b/, expect: 200}}
+"""
+    (case,) = parse_case_file(text, "f").cases
+    assert case.tokens == (token,)
+
+
 def test_a_list_sends_several_tokens_and_none_sends_no_token() -> None:
     assert [token.literal for token in CASES["two tokens"].tokens] == [None, "x"]
     text = GOOD.replace("defaults: {from: internet,", "defaults: {from: internet, token: alice,")
@@ -385,3 +413,43 @@ def test_an_answer_may_come_from_any_host_outside() -> None:
 
 def test_an_issuer_may_be_foreign() -> None:
     assert against(GOOD.replace("issuer: https://idp.example,", "issuer: https://foreign.example,")) == ""
+
+
+def test_a_client_past_the_sidecars_states_its_address_where_it_is_no_workload() -> None:
+    text = """
+cases:
+  - name: a
+    from: {bypass: none, to: orders/orders, address: 10.1.2.3}
+    request: GET http://b/
+    expect: 200
+  - name: b
+    from: {mesh: 'spiffe://a/ns/b/sa/c', authority: mesh, to: orders/orders, address: 'fd00::2'}
+    request: GET http://b/
+    expect: 200
+"""
+    one, other = (case.sender for case in parse_case_file(text, "f").cases)
+    assert one == FromBypass(None, ORDERS, None, "plaintext", "10.1.2.3")
+    assert other == FromForeignMesh("spiffe://a/ns/b/sa/c", "mesh", ORDERS, None, "fd00::2")
+    with pytest.raises(CaseFileError, match="state it under `addresses`"):
+        parse_case_file(text.replace("bypass: none", "bypass: shop/cart"), "f")
+
+
+def test_a_connection_is_asked_for_the_identity_that_arrives_and_for_no_word_of_http() -> None:
+    text = """
+cases:
+  - name: a
+    from: {bypass: none, to: orders/orders}
+    request: {tcp: "redis.shop:6379"}
+    expect: {answered: true, received: {identity: none}}
+"""
+    (case,) = parse_case_file(text, "f").cases
+    assert case.expect == Expectation(answered=True, received=Received(identity="none"))
+    with pytest.raises(
+        CaseFileError, match=r"`received\.path` is for HTTP requests; a tcp or tls request has"
+    ):
+        parse_case_file(text.replace("identity: none", "path: /"), "f")
+    for place in ("from: {", "request: {", "expect: {"):
+        with pytest.raises(
+            CaseFileError, match="unknown word 'mtls'; a client past its sidecar has `mode: mtls`"
+        ):
+            parse_case_file(text.replace(place, f"{place}mtls: true, "), "f")

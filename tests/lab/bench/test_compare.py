@@ -93,6 +93,12 @@ def refused() -> Verdict:
             by_app(),
             by_proxy(),
         ),
+        (
+            Expectation(received=Received(identity="none", sni="none")),
+            by_app(received=ReceivedByApp("GET", "/", "cart.shop", (), "")),
+            by_app(),
+        ),
+        (Expectation(subset="none"), by_app(version="", subset=""), by_app()),
     ],
 )
 def test_what_is_expected_is_met_or_named(expect: Expectation, good: Verdict, bad: Verdict) -> None:
@@ -156,3 +162,41 @@ def test_a_mismatch_holds_no_token() -> None:
     expect = Expectation(received=Received(headers={"authorization": None}))
     (mismatch,) = compare(expect, by_app(received=received))
     assert str(mismatch) == "received.headers.authorization: expected no such header, got 'Bearer <token>'"
+
+
+@pytest.mark.parametrize(
+    ("expected", "asked", "met"),
+    [
+        ("a.wild.example", "a.wild.example", True),
+        ("*.wild.example", "a.wild.example", True),
+        ("b.wild.example", "a.wild.example", False),
+        ("a.other.example", "a.other.example", False),
+    ],
+)
+def test_a_host_that_a_wildcard_lists_answers_under_its_own_name_too(
+    expected: str, asked: str, met: bool
+) -> None:
+    verdict = by_app(app="*.wild.example")
+    assert (compare(Expectation(status=200, app=expected), verdict, asked) == []) is met
+
+
+@pytest.mark.parametrize(
+    ("peer", "identity"), [("spiffe://a/ns/b/sa/c,c.b", "spiffe://a/ns/b/sa/c"), ("", "none")]
+)
+def test_of_a_connection_the_identity_is_what_the_applications_proxy_saw(peer: str, identity: str) -> None:
+    hop = Hop(CART, "inbound", 6379, EvidenceLine(CART, "tcp", peer=peer))
+    received = ReceivedByApp("TCP", "", "", (), "")
+    verdict = Verdict(Reply("a", body=b"hi"), (hop,), app="shop/cart", received=received)
+    assert compare(Expectation(answered=True, received=Received(identity=identity)), verdict) == []
+    assert compare(Expectation(answered=True, received=Received(identity="spiffe://x")), verdict)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "met"), [("outbound|5432||db.example", True), ("PassthroughCluster", False)]
+)
+def test_a_server_that_a_service_entry_names_answers_for_its_host(cluster: str, *, met: bool) -> None:
+    hop = Hop(CART, "outbound", 5432, EvidenceLine(CART, "tcp", cluster=cluster))
+    verdict = Verdict(Reply("a", body=b"hi"), (hop,), app="192.0.2.50")
+    found = compare(Expectation(answered=True, app="db.example"), verdict, "db.example")
+    assert (found == []) is met
+    assert compare(Expectation(answered=True, app="192.0.2.50"), verdict, "db.example") == []

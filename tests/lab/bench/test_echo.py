@@ -297,3 +297,30 @@ def test_protobuf_fields_are_read_as_they_are_written() -> None:
     for broken in (b"\x0a\x05a", b"\xff", b"\x0b"):
         with pytest.raises(MalformedMessageError):
             message_fields(broken)
+
+
+@pytest.mark.parametrize(
+    ("host", "body"),
+    [
+        ("a.shop.example", "of the name"),
+        ("A.shop.example:8443", "of the name"),
+        ("b.shop.example", "of the longer wildcard"),
+        ("b.example", "of the wildcard"),
+        ("shop.test", None),
+        ("", None),
+    ],
+)
+def test_a_port_for_many_hosts_answers_each_as_its_name_or_its_longest_wildcard_says(
+    host: str, body: str | None
+) -> None:
+    port = EchoPort(
+        1,
+        "",
+        hosts={
+            "*.example": StaticResponse(body="of the wildcard"),
+            "*.shop.example": StaticResponse(body="of the longer wildcard"),
+            "a.shop.example": StaticResponse(body="of the name"),
+        },
+    )
+    found = port.response_for(host)
+    assert (found and found.body) == body

@@ -305,7 +305,7 @@ def test_a_proxy_that_refuses_its_configuration_silences_no_other(
         (case(IN_CALLER, "http://unknown.shop/"), "unknown.shop does not resolve for shop/caller"),
         (
             case(FromBypass(None, CART, 1, "tls"), "http://cart/"),
-            "shop/cart has no port 1; its ports are: 8080",
+            "nothing of shop/cart listens on port 1; the pod has: 8080",
         ),
         (case(FromBypass(None, CART, None, "mtls"), "http://cart/"), "mtls needs a workload"),
         (case(OUTSIDE, SEEN, TokenSpec(flaw="unheard of")), "there is no flaw 'unheard of'"),

@@ -110,7 +110,7 @@ def wrong(found: dict[str, Outcome]) -> dict[str, list[str]]:
 
 def test_what_depends_on_an_address_that_is_not_stated_is_not_judged(bench: LocalBench) -> None:
     found = outcomes(bench, MESH, cases=SETUP + NOT_JUDGED)
-    give = "give the pod's address under `addresses`."
+    give = "give the pod's address under `addresses` of a case file, or with --address."
     of_mute = f"the address of shop/mute is not stated; {give}"
     of_client = "the client's address is not stated; give it as `address` of the caller."
     asked = {
@@ -121,7 +121,7 @@ def test_what_depends_on_an_address_that_is_not_stated_is_not_judged(bench: Loca
         "no workload": (
             "shop/peer-allow",
             "source.ip",
-            f"the client is no workload of the mesh; let a workload `bypass` its sidecar, and {give}",
+            of_client,
         ),
         "a client": ("edge/door-deny", "source.ip", of_client),
         "a client at the gateway": ("edge/door-deny", "source.ip", of_client),

@@ -172,3 +172,38 @@ def test_a_token_that_a_case_writes_out_is_not_shown() -> None:
     assert secret not in repr(found)
     assert found.received is not None
     assert found.received.headers == (("authorization", "Bearer <token>"),)
+
+
+BY_CART = "By=spiffe://a/ns/shop/sa/cart;Hash=<of the run>;URI=spiffe://a/ns/edge/sa/door"
+
+
+@pytest.mark.parametrize(
+    ("new", "answerer", "identity", "said"),
+    [
+        (
+            "By=spiffe://a/ns/shop/sa/cart;URI=spiffe://a/ns/x/sa/y",
+            "shop/cart",
+            "spiffe://a/ns/x/sa/y",
+            False,
+        ),
+        ("", "shop/cart", "", False),
+        (BY_CART.replace("sa/cart", "sa/till"), "shop/till", CALLER, False),
+        (f"{BY_CART},{BY_CART}", "shop/cart", CALLER, True),
+        (f"{BY_CART.replace('sa/cart', 'sa/till')};DNS=a", "shop/till", CALLER, True),
+    ],
+)
+def test_the_header_on_client_certificates_is_left_out_where_it_says_again_what_changed(
+    new: str, answerer: str, identity: str, said: bool
+) -> None:
+    before = with_certificate_header(ALLOWED, BY_CART)
+    now = replace(with_certificate_header(ALLOWED, new), answerer=answerer)
+    now = replace(now, mtls=(now.mtls[0], Peer(answerer, identity)))
+    details = change(before, now).details
+    assert any("x-forwarded-client-cert" in text for text in details) is said
+    assert len(details) == (1 if answerer == "shop/cart" or not said else 2)
+
+
+def with_certificate_header(found: Effect, value: str) -> Effect:
+    assert found.received is not None
+    headers = (("x-forwarded-client-cert", value),) if value else ()
+    return replace(found, received=replace(found.received, headers=headers))

@@ -124,3 +124,12 @@ spec:
 """
     meshes = [load_mesh(parse_manifests(gateway.format(name=name), "mesh.yaml")) for name in ("one", "two")]
     assert shared_setup(Setup(authorities=("mine",)), meshes).authorities == ("mine", "one", "two")
+
+
+def test_the_claims_of_a_token_are_shown_as_they_are_written() -> None:
+    text = CASES.replace(
+        "cases:", "tokens: {t: {claims: {sub: a, aud: [x, two], non: null, f: {ok: true}}}}\ncases:"
+    )
+    text = text.replace("cases:", "defaults: {token: t}\ncases:")
+    caller = question_of(parse_case_file(text, "cases.yaml").cases[0]).caller
+    assert caller.endswith('token (sub a, aud ["x", "two"], non null, f {"ok": true})')

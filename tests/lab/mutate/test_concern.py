@@ -323,3 +323,16 @@ def test_a_refusal_by_a_policy_is_seen_and_one_without_http_is_taken_for_it(
 ) -> None:
     case = Case("c", FromWorkload(PROXY), HttpRequest(URL), None, CasePlace("c", 1))
     assert Seen.of(Hop(PROXY, "inbound", 80, line), case).denied is denied
+
+
+@pytest.mark.parametrize(("action", "change"), [("ALLOW", "any value"), ("DENY", "any value")])
+def test_a_request_whose_verdict_is_not_known_is_concerned_by_every_change_at_a_proxy_that_it_met(
+    action: str, change: str
+) -> None:
+    line = EvidenceLine(PROXY, "http", method="POST", authority="elsewhere.example", details="via_upstream")
+    case = Case("c", FromWorkload(PROXY), HttpRequest("http://a/"), None, CasePlace("f", 1))
+    unknown = Seen.of(Hop(PROXY, "inbound", 8080, line), case, judged=False)
+    assert concerns(mutant(POLICY.replace("ACTION", action), f"{FIRST}.paths", change))(unknown)
+    assert not concerns(mutant(POLICY.replace("ACTION", action), f"{FIRST}.paths", change))(
+        Seen.of(Hop(PROXY, "inbound", 8080, line), case)
+    )

@@ -18,6 +18,7 @@ from tests.lab.mutate.shop import CASES, cases, mutant, shop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshlab.bench.case import CaseFile
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.mutate.results import Result
 
@@ -92,6 +93,56 @@ def test_a_mutant_is_no_equivalent_where_requests_that_can_meet_it_were_not_judg
         found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
     assert (found.state, found.missing) == ("not judged", None)
     assert re.fullmatch(r"[1-9]\d* requests that can meet it were not judged", found.reason)
+
+
+ADDRESSES = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: office, namespace: NAMESPACE}
+spec:
+  action: DENY
+  rules:
+  - from: [{source: {notIpBlocks: [203.0.113.0/24]}}]
+    to: [{operation: {paths: [/open]}}]
+"""
+FROM_THE_OFFICE = """
+cases:
+  - name: open
+    from: {outside: edge/door, address: 203.0.113.7}
+    request: GET http://shop.example:8080/open
+    expect: EXPECT
+"""
+WIDER = (
+    "AuthorizationPolicy",
+    "spec.rules.0.from.0.source.notIpBlocks.0",
+    "203.0.113.0/24 becomes 203.0.112.0/23",
+)
+
+
+def test_a_range_that_no_stated_address_tells_from_another_one_is_asked_with_an_address_in_between() -> None:
+    with mutation_run(
+        shop(ADDRESSES.replace("NAMESPACE", "edge")), of_the_office("200 shop/cart"), find=True
+    ) as run:
+        found = result(run, *WIDER)
+    assert (found.state, found.effect) == ("survived", "now allowed")
+    assert found.missing is not None
+    assert "address: 203.0.112." in found.missing.text
+
+
+def test_a_range_at_a_sidecar_is_asked_by_clients_past_it_that_state_their_address() -> None:
+    # The gateway's pod has no stated address, so what the policy makes of its requests is not known.
+    objects = shop(ADDRESSES.replace("NAMESPACE", "shop"))
+    with mutation_run(objects, of_the_office("404 edge/door", "http://x.example:8080/"), find=True) as run:
+        found = result(run, *WIDER)
+    assert (found.state, found.effect) == ("survived", "now allowed")
+    assert found.missing is not None
+    assert "to: shop/cart" in found.missing.text
+    assert "address: 203.0.112." in found.missing.text
+
+
+def of_the_office(expect: str, url: str = "http://shop.example:8080/open") -> list[CaseFile]:
+    text = FROM_THE_OFFICE.replace("EXPECT", expect).replace("http://shop.example:8080/open", url)
+    return cases(text)
 
 
 def test_a_gateway_that_is_assumed_for_a_selector_is_gone_without_it_and_a_case_notices() -> None:

@@ -7,6 +7,8 @@ each of its conditions one that misses this condition alone (`choose`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery, Question
@@ -19,11 +21,12 @@ from meshlab.bench.protocol import Setup
 from meshlab.bench.run_secrets import client_authorities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.battery.chosen_requests import Chosen
     from meshlab.battery.entrances import Entrance
     from meshlab.istio import Mesh
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["LIMIT", "derive"]
 
@@ -33,7 +36,13 @@ LIMIT = 5000
 _FILE = "battery"
 
 
-def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT, known: KnownChoices | None = None) -> Battery:
+def derive(
+    meshes: Sequence[Mesh],
+    *,
+    limit: int = LIMIT,
+    known: KnownChoices | None = None,
+    addresses: Mapping[WorkloadRef, str] = MappingProxyType({}),
+) -> Battery:
     """Return the requests that ask for everything that meshes mention.
 
     The same meshes give the same battery in the same order. Of two meshes, such as one before and one after a change,
@@ -43,12 +52,16 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT, known: KnownChoices | 
         meshes: The meshes.
         limit: How many requests there are at most. What is cut is named in `not_covered`.
         known: What was chosen for other meshes that differ little from these.
+        addresses: IP addresses of pods that the manifests do not state.
     """
     known = known or KnownChoices()
     if not meshes:
         return Battery()
     declared = declared_clients(meshes)
-    meshes = [with_declared(mesh, declared) for mesh in meshes]
+    meshes = [
+        replace(with_declared(mesh, declared), stated_addresses={**mesh.stated_addresses, **addresses})
+        for mesh in meshes
+    ]
     stranger = _stranger(meshes)
     unread: dict[str, None] = dict.fromkeys(sentence for mesh in meshes for sentence in never_asked(mesh))
     bases: list[tuple[Entrance, Chosen]] = []
@@ -60,7 +73,7 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT, known: KnownChoices | 
     if len(bases) + len(misses) > limit:
         unread[f"{len(bases) + len(misses) - limit} more requests, beyond the limit of {limit}"] = None
     questions = tuple(_questions(kept))
-    setup = Setup(workloads=declared, authorities=(stranger,))
+    setup = Setup(workloads=declared, authorities=(stranger,), addresses=dict(addresses))
     return Battery(questions, setup, tuple(_sentence(each) for each in unread))
 
 

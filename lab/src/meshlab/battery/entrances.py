@@ -89,20 +89,21 @@ class Entrance:
         """Return who sends a request."""
         peer = values.get(PEER)
         peer = peer if isinstance(peer, Peer) else Peer("open")
+        address = _text(values, ADDRESS) or None
         if self.kind == "client":
             return FromWorkload(self.ref)
         if self.kind == "gateway":
-            address = _text(values, ADDRESS) or None
             shown = None
             if peer.mode == "mtls":
                 uris = (peer.identity,) if peer.identity else ()
                 shown = Certificate(peer.authority, uris, (peer.dns,) if peer.dns else ())
             return FromOutside(self.ref, address, shown)
-        if peer.mode == "mtls" and peer.workload is not None and peer.authority == "mesh":
+        # A workload has the address of its pod. With its identity alone a client may have any.
+        if peer.mode == "mtls" and peer.workload is not None and peer.authority == "mesh" and address is None:
             return FromBypass(peer.workload, self.ref, self.port, "mtls")
         if peer.mode == "mtls":
-            return FromForeignMesh(peer.identity, peer.authority, self.ref, self.port)
-        return FromBypass(None, self.ref, self.port, "tls" if peer.mode == "tls" else "plaintext")
+            return FromForeignMesh(peer.identity, peer.authority, self.ref, self.port, address)
+        return FromBypass(None, self.ref, self.port, "tls" if peer.mode == "tls" else "plaintext", address)
 
     def request(self, values: dict[str, Value]) -> HttpRequest | TcpRequest | TlsRequest:
         """Return what is sent."""
@@ -199,7 +200,9 @@ class Entrance:
             return "plaintext past the sidecar" if peer.mode == "plaintext" else "TLS without a certificate"
         if peer.authority != "mesh":
             return f"mTLS as {shown}, signed by {peer.authority}"
-        return f"{peer.workload} past its sidecar" if peer.workload else f"mTLS as {shown}"
+        if peer.workload and not _text(values, ADDRESS):
+            return f"{peer.workload} past its sidecar"
+        return f"mTLS as {shown}"
 
 
 def _text(values: dict[str, Value], dimension: str) -> str:

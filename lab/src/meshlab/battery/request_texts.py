@@ -115,7 +115,7 @@ def _spellings(atom: Atom) -> Iterator[Text]:
 def methods(atoms: Sequence[Atom]) -> tuple[Text, ...]:
     """Return the methods to try."""
     patterns = [atom.pattern for atom in atoms[:MOST_NAMED] if atom.pattern is not None]
-    found = ["GET", *(member for pattern in patterns for member in pattern.members("X"))]
+    found = ["GET", *(member for pattern in patterns for member in _methods_of(pattern))]
     found += _USUAL_METHODS if patterns else ()
     found += [near for pattern in patterns for near in pattern.near_misses("X")][:_MOST]
     # CONNECT has a target of another form, which cases do not write.
@@ -123,6 +123,11 @@ def methods(atoms: Sequence[Atom]) -> tuple[Text, ...]:
         text for text in dict.fromkeys(found) if _METHOD.fullmatch(text) and text.upper() != "CONNECT"
     )
     return tuple(Text(text) for text in sendable)
+
+
+def _methods_of(pattern: Pattern) -> Sequence[str]:
+    """Return methods that meet a pattern. Proxies refuse an HTTP/1.1 request with a method that they do not know."""
+    return [method for method in _USUAL_METHODS if pattern.meets(method)] or pattern.members("X")
 
 
 def names(

@@ -47,23 +47,39 @@ def tokens(demands: Iterable[TokenDemand], rules: Sequence[JwtRule]) -> tuple[To
     asked = [
         demand for demand in dict.fromkeys(demands) if demand.principals or demand.claims or demand.audiences
     ]
-    good = [_placed(token, rules) for demand in asked for token in _good(demand, known, rules)]
-    near = [_placed(token, rules) for demand in asked for token in _near(demand, known, rules)]
+    good = [
+        each for demand in asked for token in _good(demand, known, rules) for each in _placed(token, rules)
+    ]
+    near = [
+        each for demand in asked for token in _near(demand, known, rules) for each in _placed(token, rules)
+    ]
     plain = [
-        _placed(Token(issuer, as_claims({("sub",): _SUBJECT}), _audience((), issuer, rules)), rules)
+        each
         for issuer in known
+        for each in _placed(
+            Token(issuer, as_claims({("sub",): _SUBJECT}), _audience((), issuer, rules)), rules
+        )
     ]
     first = {token.issuer: token for token in reversed([*good, *plain])}
     flawed = [each for issuer in known if issuer in first for each in _flawed(first[issuer], rules)]
     return tuple(dict.fromkeys((Token(), *good, *plain, *near, *flawed)))
 
 
-def _placed(token: Token, rules: Sequence[JwtRule]) -> Token:
-    """Return a token in the place where most rules of its issuer look for it: each value is tried where it counts."""
+def _placed(token: Token, rules: Sequence[JwtRule]) -> Iterator[Token]:
+    """Yield a token in the places where rules of its issuer look for it: each value is tried where it counts.
+
+    Where no place suits all rules, such as a cookie for a gateway and a header for the sidecar behind it, it is tried
+    in one place for each set of rules that finds it there, the largest first.
+    """
     own = [rule for rule in rules if rule.issuer == token.issuer]
-    places = [token, *(each for rule in own for each in _in_places_of(token, rule))]
-    best = max(places, key=lambda each: sum(found_by(each, rule) for rule in own))
-    return replace(best, note=token.note)
+    finding: dict[frozenset[int], Token] = {}
+    for each in (token, *(moved for rule in own for moved in _in_places_of(token, rule))):
+        found = frozenset(index for index, rule in enumerate(own) if found_by(each, rule))
+        finding.setdefault(found, each)
+    largest = sorted((found for found in finding if found), key=lambda found: (-len(found), min(found)))
+    kept = [found for found in largest if not any(found < other for other in largest)]
+    for found in kept or list(finding)[:1]:
+        yield replace(finding[found], note=token.note)
 
 
 def _in_places_of(token: Token, rule: JwtRule) -> Iterator[Token]:

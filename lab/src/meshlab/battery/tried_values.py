@@ -84,10 +84,10 @@ def values_of(
         )
         if changed:
             values[CHANGED] = (Text(""), Text(",".join(sorted(changed))))
-    if atoms.get(ADDRESS) and entrance.kind == "gateway":
+    if atoms.get(ADDRESS) and entrance.kind != "client":
         values[ADDRESS] = request_texts.addresses(atoms[ADDRESS])
     elif atoms.get(ADDRESS):
-        unread[f"addresses of clients of {entrance.ref}"] = None
+        unread[f"other addresses of the pod of {entrance.ref}"] = None
     return values
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["impostors", "not_covered_with_impostors"]
 
 _CHECKED = ("SIMPLE", "MUTUAL")
-_MOST_FOR_A_HOST = 4
+_MOST_FOR_A_PORT = 4
 _OTHER_NAME = "impostor.example"
 _STRANGER = "of an authority that no client trusts"
 _MISNAMED = "for another name"
@@ -37,15 +37,18 @@ def impostors(meshes: Sequence[Mesh], battery: Battery) -> tuple[Battery, ...]:
 
     Args:
         meshes: The meshes of the battery.
-        battery: Its requests to these hosts are sent again, a few to each host. Only one that a server answers shows
-            anything. Its last authority is one that no client trusts.
+        battery: Its requests to these hosts are sent again, a few to each of their ports. Only one that a server
+            answers shows anything. Its last authority is one that no client trusts.
     """
     hosts = {host for mesh in meshes for host in _checked_hosts(mesh)}
-    asked: dict[str, dict[object, Question]] = {}
+    asked: dict[object, dict[object, Question]] = {}
     for question in battery.questions:
-        found = asked.setdefault(question.target, {})
-        if len(found) < _MOST_FOR_A_HOST and any(_covers(host, question.target) for host in hosts):
-            found.setdefault(_way_in(question), question)
+        if not any(_covers(host, question.target) for host in hosts):
+            continue
+        # Clients of one port may speak TLS themselves, and on another one the proxy does it for them.
+        found = asked.setdefault((question.target, _port(question)), {})
+        if len(found) < _MOST_FOR_A_PORT:
+            found.setdefault(question.case.sender, question)
     questions = [question for found in asked.values() for question in found.values()]
     names = {name for question in questions for name in (question.target, *question.answerers)}
     known = tuple(sorted(names.intersection(*(_names(mesh) for mesh in meshes))))
@@ -77,13 +80,13 @@ def _at_impostor(question: Question, words: str) -> Question:
     return replace(question, case=case, request_class=f"{question.request_class}, {where}")
 
 
-def _way_in(question: Question) -> object:
-    """Return what decides which proxy speaks to the server, as far as the request says it."""
+def _port(question: Question) -> object:
+    """Return the port that is asked for, and whether with TLS; `None` where the request does not say it."""
     try:
         to = destination_of(question.case.request)
     except LabError:
-        return question.case.sender
-    return question.case.sender, to.port, to.tls
+        return None
+    return to.port, to.tls
 
 
 def _covers(host: str, name: str) -> bool:

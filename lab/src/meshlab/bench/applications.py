@@ -66,9 +66,10 @@ class Applications:
         """
         named = _named_addresses(mesh)
         self._check_names(mesh, {name for name, _ in named.values()})
+        shared = self._of_shared_server(mesh)
         commands = {address: app for address, (name, _) in named.items() if (app := self._command(name))}
         echoed = {address: described for address, described in named.items() if address not in commands}
-        table = self._describe(mesh, echoed)
+        table = self._describe(mesh, echoed, shared)
         if table != self._table:
             self._start_echo(table)
         self._served = {address: name for address, (name, _) in named.items()}
@@ -114,17 +115,44 @@ class Applications:
         return app if app and app.command else None
 
     def _check_names(self, mesh: MeshUnderTest, known: set[str]) -> None:
-        if unknown := sorted(set(self._apps) - known):
+        unknown = sorted(name for name in set(self._apps) - known if not _is_of(name, mesh.wildcard_hosts))
+        if unknown:
             problem = (
                 f"`apps` names {unknown[0]}, which is no workload with ports and no external host of the mesh"
             )
-            raise LabError(f"{problem}; it has {', '.join(sorted(known)) or 'none'}")
+            raise LabError(f"{problem}; it has {', '.join(sorted(known | mesh.wildcard_hosts)) or 'none'}")
         providers = set(mesh.addresses.authorizers)
         if unknown := sorted(set(self._scripts) - providers):
             problem = f"`authorizers` names {unknown[0]}, which is no extension provider of the MeshConfig"
             raise LabError(f"{problem}; it has {', '.join(sorted(providers)) or 'none'}")
 
-    def _describe(self, mesh: MeshUnderTest, echoed: Mapping[Address, tuple[str, str]]) -> EchoTable:
+    def _of_shared_server(self, mesh: MeshUnderTest) -> dict[str, StaticResponse]:
+        """Return the static responses of hosts that a ServiceEntry lists by a wildcard: one server answers for all.
+
+        Raises:
+            LabError: One of them shall be a program or show a certificate of its own.
+        """
+        found = {}
+        own = {host for host, _ in mesh.addresses.external}
+        for name, app in self._apps.items():
+            if name in own or not _is_of(name, mesh.wildcard_hosts):
+                continue
+            if app.command or app.certificate:
+                word = "command" if app.command else "certificate"
+                raise LabError(
+                    f"`apps` gives {name} a `{word}`, and one server answers for all hosts of a wildcard; write"
+                    " `status`, `headers` and `body`, or a ServiceEntry for the host itself"
+                )
+            if (response := self._static(name)) is not None:
+                found[name] = response
+        return found
+
+    def _describe(
+        self,
+        mesh: MeshUnderTest,
+        echoed: Mapping[Address, tuple[str, str]],
+        shared: Mapping[str, StaticResponse],
+    ) -> EchoTable:
         ports = [
             EchoPort(
                 address.port, name, version, self._static(name), certificate=self._certificate(name, mesh)
@@ -135,7 +163,7 @@ class Applications:
             EchoPort(address.port, provider, rules=self._scripts.get(provider, ()))
             for provider, address in mesh.addresses.authorizers.items()
         ]
-        ports.append(EchoPort(mesh.addresses.internet.port, ""))
+        ports.append(EchoPort(mesh.addresses.internet.port, "", hosts=dict(shared)))
         return EchoTable(
             tuple(ports),
             record=str(self._record),
@@ -179,6 +207,11 @@ class Applications:
                 f"the command of the application {app.target} cannot be started: {os.fspath(app.command[0])}: "
                 f"{error.strerror}"
             ) from error
+
+
+def _is_of(name: str, wildcards: Iterable[str]) -> bool:
+    """Return whether a host is one of a wildcard, or the wildcard itself."""
+    return any(name == each or name.endswith(each[1:]) for each in wildcards)
 
 
 def _named_addresses(mesh: MeshUnderTest) -> dict[Address, tuple[str, str]]:

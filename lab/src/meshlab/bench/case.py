@@ -41,6 +41,7 @@ __all__ = [
     "TlsRequest",
     "TokenPlacement",
     "TokenSpec",
+    "client_address",
 ]
 
 
@@ -112,12 +113,14 @@ class FromBypass:
         port: The target pod's port (a Service's targetPort); `None` where the pod has only one.
         mode: `plaintext`; `tls` (TLS of its own, no client certificate); `mtls` (with the workload's certificate, but
             not through its sidecar).
+        address: The IP address of a client without an identity. A workload has that of its pod.
     """
 
     workload: WorkloadRef | None
     to: WorkloadRef
     port: int | None
     mode: Bypass
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,15 +132,23 @@ class FromForeignMesh:
         authority: The authority that signed its certificate; `mesh` for the mesh's own.
         to: The workload that it connects to.
         port: As in `FromBypass`.
+        address: Its IP address.
     """
 
     identity: str
     authority: str
     to: WorkloadRef
     port: int | None
+    address: str | None = None
 
 
 Sender = FromOutside | FromWorkload | FromBypass | FromForeignMesh
+
+
+def client_address(sender: Sender) -> str | None:
+    """Return the IP address that a case states for its client; `None` for a workload, whose pod has one."""
+    return None if isinstance(sender, FromWorkload) else sender.address
+
 
 TokenPlacement = Literal["header", "query", "cookie"]
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.asked_ports import with_asked_ports
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun
 from meshlab.bench.mesh_survey import survey_of
@@ -74,7 +75,7 @@ class LocalBench:
         Raises:
             BenchError: Something did not start.
         """
-        mesh = loaded.with_workloads(setup.workloads)
+        mesh = with_asked_ports(loaded.with_workloads(setup.workloads), cases)
         mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
         run = self._run_for(setup, client_authorities(mesh))
         try:

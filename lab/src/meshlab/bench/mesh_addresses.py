@@ -103,6 +103,7 @@ class MeshUnderTest:
         stated: Workload to the stated address of its pod.
         address_conditions: The conditions on addresses in the policies of a workload.
         machine_identities: Address of a virtual machine of the mesh to the SPIFFE id that it shows.
+        wildcard_hosts: The wildcards under which ServiceEntries list hosts that one server answers for.
     """
 
     bootstraps: Mapping[WorkloadRef, Json]
@@ -116,6 +117,7 @@ class MeshUnderTest:
     stated: Mapping[WorkloadRef, str] = field(default_factory=dict)
     address_conditions: Callable[[WorkloadRef], Iterable[AddressCondition]] = _ask_for_no_address
     machine_identities: Mapping[str, str] = field(default_factory=dict)
+    wildcard_hosts: frozenset[str] = frozenset()
 
     def source_of(self, ref: WorkloadRef | None) -> str | None:
         """Return the loopback address that a workload connects from; `None` for any."""

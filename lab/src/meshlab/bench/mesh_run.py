@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.authorities import Authorities
-from meshlab.bench.case import FromOutside
+from meshlab.bench.case import client_address
 from meshlab.bench.issuers import Issuers
 from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.protocol import BenchError
@@ -192,6 +192,11 @@ class MeshRun:
             stated=placement.stated,
             address_conditions=cache(lambda ref: tuple(address_conditions(mesh, mesh.workload(ref)))),
             machine_identities=machine_identities(mesh),
+            wildcard_hosts=frozenset(
+                service.hostname
+                for service in mesh.registry.services
+                if service.is_wildcard and not service.is_kubernetes
+            ),
         )
         return PlannedMesh(mesh, placement, under_test)
 
@@ -244,8 +249,8 @@ class _Bootstraps(Mapping["WorkloadRef", "Json"]):
 
 def _client_addresses(cases: Sequence[Case]) -> Iterator[str]:
     for case in cases:
-        if isinstance(case.sender, FromOutside) and case.sender.address is not None:
-            yield case.sender.address
+        if (address := client_address(case.sender)) is not None:
+            yield address
 
 
 def audiences_of(mesh: Mesh) -> dict[str, tuple[str, ...]]:

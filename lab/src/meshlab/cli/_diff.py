@@ -9,7 +9,7 @@ import typer
 
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
-from meshlab.cli._options import AsJson, EnvFiles, HtmlReport, MeshConfigFile, Namespace
+from meshlab.cli._options import Addresses, AsJson, EnvFiles, HtmlReport, MeshConfigFile, Namespace
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -60,6 +60,7 @@ def diff(
         ),
     ] = None,
     env_file: EnvFiles = None,
+    address: Addresses = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown for a pull request's comment.")
     ] = False,
@@ -100,7 +101,9 @@ def diff(
     with reported(as_json=as_json):
         if markdown and as_json:
             raise LabError("--markdown and --json print different documents; choose one")
-        result = _compared(old, new, cases or [], env_file or [], namespace, mesh_config, jobs=jobs)
+        result = _compared(
+            old, new, cases or [], env_file or [], address or [], namespace, mesh_config, jobs=jobs
+        )
         code = _exit_code(result, fail_on, allow_not_judged=allow_not_judged)
         _print(result, code, markdown=markdown, as_json=as_json, verbose=verbose)
         if html:
@@ -115,12 +118,14 @@ def _compared(
     new: str,
     cases: "Sequence[Path]",
     env_files: "Sequence[Path]",
+    addresses: "Sequence[str]",
     namespace: str,
     mesh_config: Path | None,
     *,
     jobs: int,
 ) -> "Result":
     from meshlab.bench.case_file.collect import collect
+    from meshlab.bench.case_file.read_address_options import read_address_options
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.report.progress import Progress
     from meshlab.diff.input_sources import places, read_both
@@ -128,6 +133,7 @@ def _compared(
     from meshlab.env_file import merge_env_files
 
     variables = merge_env_files(env_files)
+    stated = read_address_options(addresses)
     case_files = collect(cases, variables) if cases else []
     before, after = read_both(
         *places(old, new), namespace=namespace, mesh_config=mesh_config, stdin=sys.stdin
@@ -136,7 +142,14 @@ def _compared(
     try:
         with Progress(sys.stderr, what="requests") as bar:
             return compare(
-                bench, before, after, case_files, jobs=jobs, began=bar.began, happened=bar.happened
+                bench,
+                before,
+                after,
+                case_files,
+                addresses=stated,
+                jobs=jobs,
+                began=bar.began,
+                happened=bar.happened,
             )
     finally:
         bench.close()

@@ -1,6 +1,7 @@
 """`meshlab explain`: why a request is let in or refused."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
 from meshlab.cli._open import open_bench
-from meshlab.cli._options import AsJson, EnvFiles, Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import Addresses, AsJson, EnvFiles, Files, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -82,6 +83,7 @@ def explain(
     ] = False,
     as_json: AsJson = False,
     env_file: EnvFiles = None,
+    address: Addresses = None,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:
@@ -97,6 +99,7 @@ def explain(
     smallest change is looked for that would let it in; each is tried before it is shown.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench(condition_probes=True) as bench:
+        from meshlab.bench.case_file.read_address_options import check_addresses, read_address_options
         from meshlab.bench.report.progress import Progress
         from meshlab.explain.as_json import explanations_as_text
         from meshlab.explain.run import cases_of, explain_cases
@@ -104,6 +107,10 @@ def explain(
         _check_usage(cases or [], sender, request)
         loaded = bench.load(sources(files, namespace, mesh_config))
         case_files = _case_files(cases or [], sender, request, token, env_file or [], loaded)
+        stated = read_address_options(address or [])
+        declared = (ref for file in case_files for ref in file.workloads)
+        check_addresses(stated, (*(workload.ref for workload in loaded.mesh.workloads), *declared))
+        case_files = [replace(file, addresses={**file.addresses, **stated}) for file in case_files]
         found = []
         chosen = cases_of(case_files, expression)
         looked_for = len(chosen) <= _FEW if changes is None else changes

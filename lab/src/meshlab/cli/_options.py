@@ -8,6 +8,7 @@ import typer
 from meshlab.bench.protocol import Sources
 
 __all__ = [
+    "Addresses",
     "AsJson",
     "EnvFiles",
     "Files",
@@ -47,6 +48,15 @@ EnvFiles = Annotated[
         "--env-file",
         metavar="FILE",
         help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
+        show_default=False,
+    ),
+]
+Addresses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--address",
+        metavar="NS/NAME=IP",
+        help="The IP address of a workload's pod, for policies that ask for it. May be repeated.",
         show_default=False,
     ),
 ]

@@ -9,7 +9,7 @@ import typer
 from meshlab.cli._errors import explain, reported
 from meshlab.cli._exit import exit_code
 from meshlab.cli._open import open_bench
-from meshlab.cli._options import AsJson, Files, HtmlReport, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import Addresses, AsJson, Files, HtmlReport, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -44,6 +44,7 @@ def reach(
             show_default=False,
         ),
     ] = "",
+    address: Addresses = None,
     as_json: AsJson = False,
     html: HtmlReport = None,
     cases: Annotated[
@@ -75,6 +76,7 @@ def reach(
       meshlab reach -f manifests/
       meshlab reach -f manifests/ --to shop/cart
       meshlab reach -f manifests/ --from outside --json
+      meshlab reach -f manifests/ --address shop/cart=10.8.1.7
       meshlab reach -f manifests/ --html reach.html
 
     The requests name each identity, token, host, path, method, header and certificate of the manifests, values that
@@ -82,14 +84,18 @@ def reach(
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench(condition_probes=html is not None) as bench:
         from meshlab.battery.derive import derive
+        from meshlab.bench.case_file.read_address_options import check_addresses, read_address_options
         from meshlab.bench.report.progress import Progress
         from meshlab.reach.as_json import reach_as_json
         from meshlab.reach.matrix import matrices
         from meshlab.reach.run import ask
         from meshlab.reach.selection import selected
 
+        addresses = read_address_options(address or [])
         mesh = bench.load(sources(files, namespace, mesh_config))
-        battery = derive([mesh.mesh])
+        battery = derive([mesh.mesh], addresses=addresses)
+        known = (workload.ref for workload in mesh.mesh.workloads)
+        check_addresses(addresses, (*known, *battery.setup.workloads))
         if not battery.questions:
             raise LabError(f"{', '.join(files)}: there is no gateway and no workload to ask for")
         battery = selected(battery, to=to, sender=sender)

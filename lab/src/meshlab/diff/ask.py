@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromOutside
+from meshlab.bench.case import client_address
 from meshlab.diff.effect import Effect, effect_of, not_there
 from meshlab.diff.shared_setup import setup_for
 
@@ -37,9 +37,7 @@ class Asker:
     ) -> None:
         self._bench, self._setup, self._jobs = bench, setup, jobs
         self._from_addresses = [
-            question.case
-            for question in questions
-            if isinstance(question.case.sender, FromOutside) and question.case.sender.address is not None
+            question.case for question in questions if client_address(question.case.sender) is not None
         ]
 
     def ask(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from meshlab.diff.own_values import CLIENT_CERTIFICATE
 from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from meshlab.diff.own_values import Headers
 
 __all__ = ["Change", "Kind", "change_of"]
+
+_SERVER = re.compile(r"\bBy=[^;,]*;?")
+"""The identity of the server in an element of x-forwarded-client-cert."""
 
 
 class Kind(StrEnum):
@@ -62,8 +68,9 @@ def change_of(old: Effect, new: Effect) -> Change | None:
     if old.answerer != new.answerer:
         text = f"answered by {old.answerer or 'a host'}, now by {new.answerer or 'a host'}"
         found.append((Kind.ANOTHER_WORKLOAD, text))
-    found += _mtls_changes(old, new)
-    found += ((Kind.REACHES_DIFFERENTLY, text) for text in _arrival_changes(old.received, new.received))
+    found += (peers := list(_mtls_changes(old, new)))
+    before, now = _without_implied(old, new, peers_differ=bool(peers))
+    found += ((Kind.REACHES_DIFFERENTLY, text) for text in _arrival_changes(before, now))
     found += ((Kind.ANSWERED_DIFFERENTLY, text) for text in _answer_changes(old, new))
     if not found:
         return None
@@ -107,6 +114,29 @@ def _mtls_changes(old: Effect, new: Effect) -> Iterator[tuple[Kind, str]]:
 def _by_receiver(effect: Effect) -> dict[str, str]:
     """Return the identity that each receiver saw; the answering workload has no name, so that two can be compared."""
     return {"" if peer.receiver == effect.answerer else peer.receiver: peer.identity for peer in effect.mtls}
+
+
+def _without_implied(
+    old: Effect, new: Effect, *, peers_differ: bool
+) -> tuple[Arrival | None, Arrival | None]:
+    """Return how a request arrived, without the header on client certificates where it says again what changed.
+
+    It names the client and the server of mutual TLS, so it differs where the peers or the answering workload do.
+    """
+    both = old.received, new.received
+    if both[0] is None or both[1] is None:
+        return both
+    shown = [[value for name, value in each.headers if name == CLIENT_CERTIFICATE] for each in both if each]
+    if old.answerer != new.answerer:
+        shown = [[_SERVER.sub("", value) for value in values] for values in shown]
+    if not peers_differ and shown[0] != shown[1]:
+        return both
+    before, now = (
+        replace(each, headers=tuple(pair for pair in each.headers if pair[0] != CLIENT_CERTIFICATE))
+        for each in both
+        if each
+    )
+    return before, now
 
 
 def _arrival_changes(old: Arrival | None, new: Arrival | None) -> Iterator[str]:

@@ -131,6 +131,7 @@ class Baseline:
         self._happened = happened
         self._setup = shared_setup(setup, meshes)
         self._addresses = Addresses()
+        self._cases = [question.case for question in questions]
         self._old = self._side(old)
         self.questions = pinned(questions, meshes)
         self.asker = Asker(bench, self._setup, self.questions, jobs=jobs)
@@ -193,7 +194,7 @@ class Baseline:
         )
 
     def _side(self, loaded: LocalMesh) -> Side:
-        return Side(loaded, self._setup, self._addresses)
+        return Side(loaded, self._setup, self._addresses, self._cases)
 
     def _can_differ(self, new: Side) -> list[int]:
         """Return the numbers of the questions that meet something that differs, or of which that is not known."""

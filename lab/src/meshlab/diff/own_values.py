@@ -17,7 +17,7 @@ from meshlab.visible_text import JWT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Headers", "of_every_run", "without_own_values"]
+__all__ = ["CLIENT_CERTIFICATE", "Headers", "of_every_run", "without_own_values"]
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -42,7 +42,7 @@ _OF_ONE_REQUEST = frozenset(
     }
 )
 _OF_ONE_REQUEST_PREFIXES = ("x-b3-",)
-_CLIENT_CERTIFICATE = "x-forwarded-client-cert"
+CLIENT_CERTIFICATE = "x-forwarded-client-cert"
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 _CERTIFICATE = re.compile(r"\b(Hash|Cert|Chain)=(?:\"[^\"]*\"|[^;,]*)")
@@ -67,7 +67,7 @@ def of_every_run(headers: Iterable[tuple[str, str]], secrets: Sequence[str] = ()
         if key in _OF_ONE_REQUEST or key.startswith(_OF_ONE_REQUEST_PREFIXES):
             continue
         text = without_own_values(value, secrets)
-        if key == _CLIENT_CERTIFICATE:
+        if key == CLIENT_CERTIFICATE:
             text = _CERTIFICATE.sub(r"\1=<of the run>", text)
         found.append((key, text))
     # Headers of one name keep their order; that of different names means nothing.

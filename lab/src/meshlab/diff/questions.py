@@ -13,6 +13,7 @@ from meshlab.bench.protocol import MeshNames, Setup
 from meshlab.bench.report.outcome_texts import request
 from meshlab.errors import LabError
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,10 +107,12 @@ def _caller(case: Case) -> str:
             words += [f"certificate of {certificate.authority}"] if certificate else []
         case FromWorkload(workload=workload):
             words = [str(workload)]
-        case FromBypass(workload=workload, mode=mode):
+        case FromBypass(workload=workload, mode=mode, address=address):
             words = [f"{workload or 'a stranger'} past its sidecar, {mode}"]
-        case FromForeignMesh(identity=identity):
+            words += [f"from {address}"] if address else []
+        case FromForeignMesh(identity=identity, address=address):
             words = [f"another mesh's {identity}"]
+            words += [f"from {address}"] if address else []
     return ", ".join([*words, *map(_token, case.tokens)])
 
 
@@ -118,7 +121,7 @@ def _token(spec: TokenSpec) -> str:
         return "a token written out"
     flaw = f"{spec.flaw} " if spec.flaw else ""
     of = f" of {spec.issuer}" if spec.issuer else ""
-    claims = ", ".join(f"{name} {value}" for name, value in spec.claims.items())
+    claims = ", ".join(f"{name} {in_words(value)}" for name, value in spec.claims.items())
     return f"{flaw}token{of}{f' ({claims})' if claims else ''}"
 
 

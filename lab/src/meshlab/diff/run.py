@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
+from meshlab.bench.case_file.read_address_options import check_addresses
 from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.causes import attributed
 from meshlab.diff.compare_meshes import Baseline
@@ -17,7 +20,7 @@ from meshlab.diff.questions import Group, check_names, groups_of
 from meshlab.diff.result import Finding, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from meshlab.bench.case import CaseFile
     from meshlab.bench.local_bench import LocalBench
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from meshlab.diff.ask import Asker
     from meshlab.diff.compare_meshes import Compared
     from meshlab.diff.compared_input import ComparedInput
+    from meshlab.istio.read.workload_ref import WorkloadRef
 
 __all__ = ["compare"]
 
@@ -35,6 +39,7 @@ def compare(
     new: ComparedInput,
     case_files: Sequence[CaseFile] = (),
     *,
+    addresses: Mapping[WorkloadRef, str] = MappingProxyType({}),
     jobs: int = 0,
     began: Callable[[int], None] = lambda _count: None,
     happened: Callable[[Outcome], None] = lambda _outcome: None,
@@ -46,6 +51,7 @@ def compare(
         old: The input before.
         new: The input now.
         case_files: Case files whose requests are sent, too. Their expectations do not count.
+        addresses: IP addresses of pods, for policies that ask for them. Those that case files agree on count, too.
         jobs: How many requests may be under way at once; 0 for a default.
         began: Called with the number of requests, before the first, and again where more are to be sent: those to
             servers that show a wrong certificate.
@@ -65,7 +71,9 @@ def compare(
     if not changes and before.mesh.settings == after.mesh.settings:
         return replace(result, is_same=True, duration_s=time.monotonic() - began_at)
     meshes = (before.mesh, after.mesh)
-    battery = derive(meshes)
+    battery = derive(meshes, addresses={**_agreed_addresses(case_files), **addresses})
+    known = [workload.ref for mesh in meshes for workload in mesh.workloads]
+    check_addresses(addresses, (*known, *battery.setup.workloads))
     waiting = groups_of(battery, case_files) or [Group(battery.setup, ())]
     count = sum(len(group.questions) for group in waiting)
     began(count)
@@ -101,6 +109,16 @@ def compare(
         duration_s=time.monotonic() - began_at,
         comparisons=tuple(comparisons),
     )
+
+
+def _agreed_addresses(case_files: Iterable[CaseFile]) -> dict[WorkloadRef, str]:
+    """Return the addresses of pods that case files state, without those that they disagree on."""
+    found: dict[WorkloadRef, set[str]] = {}
+    for file in case_files:
+        for ref, address in file.addresses.items():
+            found.setdefault(ref, set()).add(address)
+    owners = Counter(address for addresses in found.values() for address in addresses)
+    return {ref: address for ref, (address, *others) in found.items() if not others and owners[address] == 1}
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:

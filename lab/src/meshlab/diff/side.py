@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING
 
+from meshlab.bench.asked_ports import with_asked_ports
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
 from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.planning.destination import destination_of
@@ -61,12 +62,16 @@ class Side:
         loaded: The mesh as read.
         setup: What the questions need around them.
         addresses: The addresses that all sides share.
+        cases: The cases that may be sent.
     """
 
-    def __init__(self, loaded: LocalMesh, setup: Setup, addresses: Addresses) -> None:
+    def __init__(
+        self, loaded: LocalMesh, setup: Setup, addresses: Addresses, cases: Sequence[Case] = ()
+    ) -> None:
         self.loaded = loaded
         self._setup = setup
-        mesh = loaded.with_workloads(setup.workloads)
+        self._cases = cases
+        mesh = with_asked_ports(loaded.with_workloads(setup.workloads), cases)
         self.mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
         self._addresses = addresses
         self._workloads = {workload.ref: workload for workload in self.mesh.workloads}
@@ -77,7 +82,7 @@ class Side:
     def with_manifests(self, manifests: Sequence[Manifest]) -> Side:
         """Return a side with other manifests, and the same around them."""
         inputs = replace(self.loaded.inputs, manifests=tuple(manifests))
-        return Side(self.loaded.with_inputs(inputs), self._setup, self._addresses)
+        return Side(self.loaded.with_inputs(inputs), self._setup, self._addresses, self._cases)
 
     @property
     def proxies(self) -> frozenset[WorkloadRef]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.token_rules import found_by, places
-from meshlab.bench.case import FromBypass, TokenSpec
+from meshlab.bench.case import FromBypass, HttpRequest, TokenSpec
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
 from meshlab.explain.manifest_places import safe
@@ -17,23 +16,32 @@ from meshlab.explain.token_step import failed_part, rule_where
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from meshlab.bench.case import Case
     from meshlab.bench.verdicts.policy_results import ConditionResult
     from meshlab.explain.hop_context import HopContext
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["fitting_token", "valid_token", "with_identity"]
+__all__ = ["fitting_token", "header_name", "valid_token", "with_header", "with_identity"]
 
 _ANYONE = "someone"
 
 
-def fitting_token(context: HopContext, conditions: Sequence[ConditionResult]) -> Proposal | None:
-    """Return the request with a token that meets conditions on claims."""
-    case = context.case
+def fitting_token(
+    context: HopContext, conditions: Sequence[ConditionResult], *, case: Case | None = None
+) -> Proposal | None:
+    """Return the request with a token whose claims have a value of each condition.
+
+    Args:
+        context: The hop.
+        conditions: The conditions. Of a DENY rule, those that leave out what has one of their values.
+        case: The request, where it is another one already.
+    """
+    case = case or context.case
     base = case.tokens[0] if case.tokens and case.tokens[0].literal is None else TokenSpec()
     issuers = [rule.issuer for _, _, rule in context.jwt_rules if rule.issuer]
     token = replace(base, flaw="", issuer=base.issuer or (issuers[0] if issuers else None))
     for condition in conditions:
-        if condition.negated or not condition.values:
+        if not condition.values:
             return None
         changed = _with_claim(token, condition.attribute, condition.values[0], issuers)
         if changed is None:
@@ -70,6 +78,23 @@ def valid_token(context: HopContext) -> Iterator[Proposal]:
     if case.tokens:
         text = "the caller sends no token"
         yield Proposal((), replace(case, tokens=()), (ChangePart("caller", text),), alone=True)
+
+
+def header_name(attribute: str) -> str:
+    """Return the header that a condition asks for; empty where it asks for something else."""
+    named = attribute.startswith("request.headers[") and attribute.endswith("]")
+    return attribute[len("request.headers[") : -1] if named else ""
+
+
+def with_header(case: Case, condition: ConditionResult) -> Proposal:
+    """Return the request with a header that has the first value of a condition."""
+    name, value = header_name(condition.attribute), condition.values[0].replace("*", _ANYONE)
+    if not isinstance(case.request, HttpRequest):
+        return Proposal()
+    others = tuple(header for header in case.request.headers if header[0].lower() != name.lower())
+    request = replace(case.request, headers=(*others, (name, value)))
+    text = f"the caller sends the header {safe(name)}: {safe(value)}"
+    return Proposal((), replace(case, request=request), (ChangePart("caller", text),))
 
 
 def with_identity(context: HopContext) -> Proposal | None:
@@ -129,4 +154,4 @@ def _repaired(token: TokenSpec, issuers: Sequence[str], part: str) -> TokenSpec:
 
 
 def _shown(value: object) -> str:
-    return safe(value if isinstance(value, str) else json.dumps(value))
+    return safe(value)

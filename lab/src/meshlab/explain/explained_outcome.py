@@ -184,10 +184,12 @@ def _sender(case: Case) -> str:
             parts += [f"with a certificate of {certificate.authority}"] if certificate else []
         case FromWorkload(workload=workload):
             parts = [f"{workload}, through its sidecar"]
-        case FromBypass(workload=sender, to=to, mode=mode):
+        case FromBypass(workload=sender, to=to, mode=mode, address=address):
             parts = [f"{sender or 'a client without an identity'}, past its sidecar straight to {to}, {mode}"]
-        case FromForeignMesh(identity=identity, to=to):
+            parts += [f"from {address}"] if address else []
+        case FromForeignMesh(identity=identity, to=to, address=address):
             parts = [f"{identity} of another mesh, straight to {to}"]
+            parts += [f"from {address}"] if address else []
     return ", ".join([*parts, *_tokens(case)])
 
 

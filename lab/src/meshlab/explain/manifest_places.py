@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.explain.explanation import Place
-from meshlab.visible_text import without_tokens
+from meshlab.visible_text import in_words, without_tokens
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Where
@@ -29,5 +29,5 @@ def place_of_manifest(manifest: Manifest) -> Place:
 
 def safe(value: object) -> str:
     """Return a value as text without tokens, cut where it is long. It may still hold control characters."""
-    text = without_tokens(str(value))
+    text = without_tokens(in_words(value))
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"

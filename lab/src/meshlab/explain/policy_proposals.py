@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.explain.caller_proposals import fitting_token, with_identity
+from meshlab.explain.caller_proposals import fitting_token, header_name, with_header, with_identity
 from meshlab.explain.edits import Edit
 from meshlab.explain.manifest_places import safe
 from meshlab.explain.policy_step import closest
@@ -67,6 +67,8 @@ def not_to_be_denied(
     rule = next((each for each in found.rules if each.index == index), None) if found else None
     if rule is None:
         return
+    if caller := _left_out_by_the_caller(context, [each for each in rule.sources if not each.failing]):
+        yield caller
     for side, names in ((rule.sources, _OF_CALLER), (rule.operations, _OF_REQUEST)):
         matching = [each for each in side if not each.failing]
         excluded = [_excluding(context, rule, each, names) for each in matching]
@@ -74,6 +76,28 @@ def not_to_be_denied(
             edits = [each[min(choice, len(each) - 1)] for each in excluded if each]
             if edits and len(edits) == len(matching) and all(len(each) > choice for each in excluded):
                 yield Proposal(tuple(edits))
+
+
+def _left_out_by_the_caller(context: HopContext, matching: Sequence[Alternative]) -> Proposal | None:
+    """Return what the caller could send so that each alternative misses one of the values that it leaves out."""
+    found = Proposal()
+    of_token: list[ConditionResult] = []
+    for alternative in matching:
+        left_out = [each for each in alternative.conditions if each.negated and each.holds and each.values]
+        if token := next((each for each in left_out if each.attribute.startswith(_OF_TOKENS)), None):
+            of_token.append(token)
+        elif header := next((each for each in left_out if header_name(each.attribute)), None):
+            found = found.then(with_header(found.case or context.case, header))
+        elif any(_is_identity(each.attribute) for each in left_out) and (peer := with_identity(context)):
+            found = found.then(peer)
+        else:
+            return None
+    if of_token:
+        token_sent = fitting_token(context, of_token, case=found.case)
+        if token_sent is None:
+            return None
+        found = found.then(token_sent)
+    return found if matching else None
 
 
 def written_value(context: HopContext, attribute: str, stage: int) -> str | None:
@@ -120,7 +144,8 @@ def _fitting(context: HopContext, rule: RuleResult) -> Iterator[Proposal]:
         return
     found = Proposal(tuple(edit for edit in rest if edit))
     if of_token:
-        token = fitting_token(context, of_token)
+        wanted = not any(each.negated for each in of_token)
+        token = fitting_token(context, of_token) if wanted else None
         if token is None:
             return
         found = found.then(token)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.html_report.drawing.graph import OUTSIDE
 from meshlab.html_report.drawing.request_lines import ANOTHER_MESH, NO_IDENTITY, Way
 from meshlab.html_report.report import Block, Entry, Fact, Step
+from meshlab.visible_text import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +135,7 @@ def token_text(token: Json) -> str:
     """Return a token in words. It never holds the token itself."""
     if token.get("literal"):
         return "a text in place of a token"
-    claims = ", ".join(f"{name} {value}" for name, value in (token.get("claims") or {}).items())
+    claims = ", ".join(f"{name} {in_words(value)}" for name, value in (token.get("claims") or {}).items())
     parts = [
         f"of {token['issuer']}" if token.get("issuer") else "a token",
         claims,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.kustomize import fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find, merged, read_field_spec
 from meshlab.manifest import ManifestError
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +63,6 @@ def set_pairs(resources: Iterable[Resource], pairs: Mapping[str, str], specs: It
                     continue
                 if not isinstance(place.value, dict):
                     raise ManifestError(
-                        f"{resource}: {spec.path}: expected a mapping, found {place.value!r}."
+                        f"{resource}: {spec.path}: expected a mapping, found {shown_value(place.value)}."
                     )
                 place.value.update(pairs)

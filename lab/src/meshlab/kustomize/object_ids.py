@@ -7,6 +7,7 @@ from typing import Any
 from meshlab.kustomize.scopes import is_cluster_scoped
 from meshlab.manifest import ManifestError, Problem
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 __all__ = ["NO_NAMESPACE", "ObjectId", "checked", "object_id"]
 
@@ -72,7 +73,9 @@ def checked(document: object, source: str, line: int = 0) -> dict[str, Any]:
     required["metadata.name"] = metadata.get("name")
     for path, value in required.items():
         if not isinstance(value, str) or not value:
-            raise ManifestError(Problem(source, line, "", path, f"expected a string, found {value!r}."))
+            raise ManifestError(
+                Problem(source, line, "", path, f"expected a string, found {shown_value(value)}.")
+            )
     for name, kind, text in (
         ("namespace", str, "a string"),
         ("labels", dict, "a mapping"),
@@ -81,6 +84,6 @@ def checked(document: object, source: str, line: int = 0) -> dict[str, Any]:
         value = metadata.get(name)
         if value is not None and not isinstance(value, kind):
             subject = f"{document['kind']} {metadata['name']}"
-            problem = f"expected {text}, found {value!r}."
+            problem = f"expected {text}, found {shown_value(value)}."
             raise ManifestError(Problem(source, line, subject, f"metadata.{name}", problem))
     return document

@@ -15,6 +15,7 @@ from meshlab.kustomize.merge_keys import NOTHING, Schema
 from meshlab.kustomize.yaml_values import plain, text
 from meshlab.manifest import ManifestError
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from meshlab.kustomize.merge_keys import SchemaOf
@@ -73,7 +74,7 @@ class _Merger:
             return self._merge_keyed(old, new, schema, where)
         if new is None or new is ABSENT:
             return ABSENT if new is None else old
-        # kustomize keeps the quotes of a scalar, which turn a number that replaces a quoted string into a string.
+        # kustomize keeps the quotes of a scalar, which turn a number that replaces a shown_value string into a string.
         return text(new) if isinstance(old, str) and shape is str and plain(old) != old else new
 
     def _merge_maps(self, old: Maybe, new: Maybe, schema: Schema | None, where: str) -> Maybe:
@@ -143,7 +144,7 @@ def _take_list_directive(patch: list[Any], where: str) -> str:
 def _known(action: object, where: str) -> str:
     if action not in _ACTIONS:
         raise ManifestError(
-            f"{where}: {_DIRECTIVE}: expected one of {', '.join(_ACTIONS)}, found {action!r}."
+            f"{where}: {_DIRECTIVE}: expected one of {', '.join(_ACTIONS)}, found {shown_value(action)}."
         )
     return str(action)
 

@@ -63,7 +63,7 @@ def _of_policy(mutant: Mutant) -> Callable[[Seen], bool]:
 
     def concerned(seen: Seen) -> bool:
         fits = _may_match(operations, seen) and _may_be_of(principals, seen)
-        return fits and seen.denied is mutant.weakens and taken_before.isdisjoint(seen.token)
+        return fits and seen.denied in (None, mutant.weakens) and taken_before.isdisjoint(seen.token)
 
     return concerned
 

@@ -127,6 +127,7 @@ class Finder:
     ) -> Found:
         """Return what the requests of a battery say about a change."""
         side = self._side(battery.setup)
+        side.group.prepare([each.case for each in battery.questions])
         changed = side.group.changed(objects, mutant)
         if changed.same:
             return Found(differs=False)
@@ -227,7 +228,12 @@ class _Side:
     ) -> Iterator[tuple[list[_Difference], int, int]]:
         """Yield what ends otherwise of requests sent together, how many they are, and how many could not be judged."""
         by_key = {case_key(each.case): each for each in questions}
-        cases = first(self.group.meeting(changed, mutant, [each.case for each in by_key.values()]))
+        meeting = self.group.meeting(changed, mutant, [each.case for each in by_key.values()])
+        met = set(map(case_key, meeting))
+        meeting += [
+            each.case for key, each in by_key.items() if key not in met and self._may_meet(each, changed)
+        ]
+        cases = first(meeting)
         for outcomes in self.group.send(cases):
             found, unjudged = [], 0
             for outcome in outcomes:
@@ -237,6 +243,12 @@ class _Side:
                 if change := change_of(*effects):
                     found.append(_Difference(by_key[key], self._today[key], outcome, effects, change))
             yield found, len(outcomes), unjudged
+
+    def _may_meet(self, question: Question, changed: ChangedMesh) -> bool:
+        """Return whether a request may meet a change at what it is for, although it did not get there for sure."""
+        named = {question.target, *question.answerers}
+        unknown = bool(effect_of(self._today[case_key(question.case)]).unknown)
+        return unknown and any(str(ref) in named for ref in changed.proxies | changed.asking)
 
 
 def _proof(asked: int, unjudged: int) -> str:

@@ -7,11 +7,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.asked_ports import with_asked_ports
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun, audiences_of
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
+from meshlab.istio.model.address_conditions import asked_addresses
 from meshlab.istio.model.load import KnownReads, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.mutate.changed_objects import MESH_CONFIG
@@ -52,6 +54,8 @@ class ChangedMesh:
     Attributes:
         planned: The mesh with its addresses.
         proxies: The workloads whose proxies are configured in another way than without the change.
+        asking: The workloads whose policies ask for other addresses than without the change. Where no stated address is
+            among those that differ, their proxies are configured as without it; those of a cluster are not.
         moved: What clients find at another address than without the change.
         digest: Equal where two changes make the same configurations.
         refused: What is not taken of the changed object, in words; empty where all is.
@@ -62,11 +66,12 @@ class ChangedMesh:
     moved: frozenset[Lookup]
     digest: str
     refused: str = ""
+    asking: Way = frozenset()
 
     @property
     def same(self) -> bool:
         """Whether every request ends as on the mesh without the change."""
-        return not self.proxies and not self.moved
+        return not self.proxies and not self.moved and not self.asking
 
 
 class Group:
@@ -96,7 +101,7 @@ class Group:
         self._mesh = self.mesh(objects)
         self._problems = _problems(self._mesh)
         self._audiences = audiences_of(self._mesh)
-        self._addressed = [case for case in self.cases if _from_address(case)]
+        self._addressed = {_address(case): case for case in self.cases if _address(case)}
         self._start()
         self._lookups: dict[str, Lookup | None] = {}
         self._found: dict[Lookup, object] = {}
@@ -119,8 +124,22 @@ class Group:
         authorities = client_authorities(self._mesh)
         others = (f"{ANOTHER}-{name}" for name in authorities)
         self._run = MeshRun(replace(self.setup, workloads={}), (*authorities, *others))
-        self._old = self._run.plan(self._mesh, self._addressed)
+        self._plan()
+
+    def _plan(self) -> None:
+        self._old = self._run.plan(self._mesh, list(self._addressed.values()))
         self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
+
+    def prepare(self, cases: Sequence[Case]) -> None:
+        """Let clients connect from the addresses that cases state; meshes with a change are to be planned again.
+
+        Raises:
+            BenchError: There is no address left.
+        """
+        new = {_address(case): case for case in cases if _address(case) not in ("", *self._addressed)}
+        if new:
+            self._addressed |= new
+            self._plan()
 
     @property
     def configurations(self) -> Mapping[WorkloadRef, Json]:
@@ -135,6 +154,7 @@ class Group:
         """
         manifests = [*objects.manifests, *self._declared]
         mesh = load_mesh(manifests, objects.settings(), inject_unknown_namespaces=True, known=self._known)
+        mesh = with_asked_ports(mesh, self.cases)
         unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in objects.unreadable)
         return replace(
             mesh,
@@ -160,7 +180,8 @@ class Group:
         self._entries[key] = _entry(outcome.case)
         for one in self._seen.get(key, ()):
             self._looks[one.proxy][one].discard(key)
-        self._seen[key] = tuple(Seen.of(hop, outcome.case, self._audiences) for hop in hops)
+        judged = outcome.state not in ("not judged", "error")
+        self._seen[key] = tuple(Seen.of(hop, outcome.case, self._audiences, judged=judged) for hop in hops)
         # Few requests look different to a proxy, so each look is judged once.
         for one in self._seen[key]:
             self._looks.setdefault(one.proxy, {}).setdefault(one, set()).add(key)
@@ -183,7 +204,7 @@ class Group:
         mesh = self.mesh(objects)
         if missing := set(client_authorities(mesh)) - set(self._run.authority_names):
             raise LabError(f"the bench has no certificate authority {', '.join(sorted(missing))}")
-        planned = self._run.plan(mesh, self._addressed)
+        planned = self._run.plan(mesh, list(self._addressed.values()))
         now = self._compiled(planned, mutant)
         refs = self._configurations.keys() | now.keys()
         proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
@@ -195,7 +216,9 @@ class Group:
         # Equal configurations as one object: the proxies then see at once that nothing changed.
         same = {ref: self._configurations[ref] for ref in now if ref not in proxies}
         planned = replace(planned, under_test=replace(planned.under_test, bootstraps={**now, **same}))
+        asking = self._asking(mesh)
         text = json.dumps([[str(ref), now.get(ref)] for ref in sorted(proxies)])
+        text += "".join(f"{ref} {asked}" for ref, asked in sorted(asking.items()))
         digest = hashlib.sha256(f"{text}{sorted(map(str, moved))}".encode()).hexdigest()
         # What is unclear about other objects covers a part of the traffic, and the cases there say so.
         new = [
@@ -204,7 +227,13 @@ class Group:
             if problem.subject == mutant.manifest.subject or mutant.kind == MESH_CONFIG
         ]
         refused = "; ".join(new)
-        return ChangedMesh(planned, proxies, moved, digest, refused)
+        return ChangedMesh(planned, proxies, moved, digest, refused, frozenset(asking))
+
+    def _asking(self, mesh: Mesh) -> dict[WorkloadRef, str]:
+        """Return what policies ask of addresses, by workload, where that differs from the mesh without a change."""
+        before = {workload.ref: asked_addresses(self._mesh, workload) for workload in self._mesh.workloads}
+        now = {workload.ref: asked_addresses(mesh, workload) for workload in mesh.workloads}
+        return {ref: asked for ref, asked in now.items() if asked != before.get(ref, "")}
 
     def _compiled(self, planned: PlannedMesh, mutant: Mutant) -> dict[WorkloadRef, Json]:
         """Return the configuration of every proxy. What a policy does not reach is not compiled again."""
@@ -235,7 +264,7 @@ class Group:
         concerned = concerns(mutant, self._manifests)
         met = {
             key
-            for proxy in changed.proxies
+            for proxy in changed.proxies | changed.asking
             for look, keys in self._looks.get(proxy, {}).items()
             if keys and concerned(look)
             for key in keys
@@ -248,7 +277,9 @@ class Group:
             return True
         # A proxy that a request began at and that left no word of it may have refused the connection.
         entry = self._entries[key]
-        return entry in changed.proxies and all(one.proxy != entry for one in self._seen[key])
+        return entry in changed.proxies | changed.asking and all(
+            one.proxy != entry for one in self._seen[key]
+        )
 
     def _key(self, case: Case) -> str:
         return self._keys.get(id(case)) or case_key(case)
@@ -257,6 +288,7 @@ class Group:
         """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
         addresses = changed.planned.under_test.addresses
         known = {str(ref) for ref, _ in addresses.apps} | {host for host, _ in addresses.external}
+        known |= changed.planned.under_test.wildcard_hosts
         unknown = [app.target for app in self.setup.apps if app.target not in known]
         unknown += [
             one.provider for one in self.setup.authorizers if one.provider not in addresses.authorizers
@@ -269,7 +301,7 @@ class Group:
         Raises:
             BenchError: Something did not start.
         """
-        self._run.take(changed.planned, self._addressed, self._wanted)
+        self._run.take(changed.planned, list(self._addressed.values()), self._wanted)
         return "; ".join(self._run.refused.values())
 
     def send(self, cases: Sequence[Case]) -> Iterator[list[Outcome]]:
@@ -290,8 +322,9 @@ def _problems(mesh: Mesh) -> frozenset[Problem]:
     return frozenset(problem for refusal in mesh.refusals for problem in refusal.problems)
 
 
-def _from_address(case: Case) -> bool:
-    return isinstance(case.sender, FromOutside) and case.sender.address is not None
+def _address(case: Case) -> str:
+    """Return the address that a case states for its client; empty for none."""
+    return client_address(case.sender) or ""
 
 
 def _entry(case: Case) -> WorkloadRef:

@@ -30,6 +30,7 @@ class Seen:
         host: The Host without its port, in lower case; empty where it saw no HTTP.
         principal: Issuer and subject of its token; empty for no token, `None` where that is not sure.
         denied: Whether a policy of this proxy refused it; without HTTP, whether the proxy refused it for any reason.
+            `None` where that is not sure.
         route: The name of the route that took it; empty for none.
         token: What its token says where that is sure: keys of conditions, each with a value.
     """
@@ -38,19 +39,30 @@ class Seen:
     method: str
     host: str
     principal: str | None
-    denied: bool
+    denied: bool | None
     route: str = ""
     token: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
-    def of(cls, hop: Hop, case: Case, audiences: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Seen:
+    def of(
+        cls,
+        hop: Hop,
+        case: Case,
+        audiences: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        *,
+        judged: bool = True,
+    ) -> Seen:
         """Return what the proxy of a hop saw of a case.
 
         Args:
             hop: The proxy with what it logged.
             case: The case.
             audiences: The audiences that each issuer's rules name; a token has the first where the case names none.
+            judged: Whether the verdict on the case is known.
         """
+        if not judged:
+            # What the proxy decided may be wrong, and with it what its line says of the way.
+            return cls(hop.workload, "", "", None, denied=None)
         is_http = hop.line.scope == "http"
         host = hop.line.authority.rpartition(":")[0] or hop.line.authority
         claims = _sure_claims(case, audiences) if is_http else None

@@ -26,12 +26,14 @@ __all__ = [
     "LINE",
     "MATRIX_WORDS",
     "METHOD",
+    "MISNOMERS",
     "NONE",
     "NO_CASE",
     "PLACEMENTS",
     "POLICY",
     "PROTOCOLS",
     "PROXY_KINDS",
+    "RECEIVED_OF_CONNECTIONS",
     "RECEIVED_WORDS",
     "REF",
     "SHORT_EXPECT",
@@ -63,12 +65,20 @@ EXPECT_WORDS = (
     "certificate",
 )  # fmt: skip
 RECEIVED_WORDS = ("method", "path", "host", "headers", "identity", "sni")
+RECEIVED_OF_CONNECTIONS = ("identity", "sni")
+"""What an application can be asked of a request that is not HTTP."""
+
+MISNOMERS = {
+    "mtls": "; a client past its sidecar has `mode: mtls` in its `bypass`, and `received: {identity: ...}` expects what"
+    " certificate arrived, `none` for none",
+}
+"""Words that say something which other words are for."""
 
 CALLER_KINDS = {
     "outside": ("address", "certificate"),
     "workload": (),
-    "bypass": ("to", "port", "mode"),
-    "mesh": ("authority", "to", "port"),
+    "bypass": ("to", "port", "mode", "address"),
+    "mesh": ("authority", "to", "port", "address"),
 }
 """The word that says what a caller is, to the further words that it takes."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import yaml
 
 from meshlab.bench.case import CasePlace
+from meshlab.bench.case_file.format_words import MISNOMERS
 from meshlab.bench.case_file.problems import CaseProblem, near_miss
 from meshlab.quick_dataclass import dataclass
 from meshlab.yaml_reader import AMBIGUOUS, StrictLoader, too_deep_at
@@ -191,7 +192,7 @@ class Cursor:
         for key in self.key_cursors():
             word = str(key.node.value)
             if word not in known:
-                hint = near_miss(word, known) or f"; {what} knows {', '.join(known)}"
+                hint = MISNOMERS.get(word) or near_miss(word, known) or f"; {what} knows {', '.join(known)}"
                 found.append(CaseProblem(key.place, f"unknown word {word!r}{hint}"))
         return found
 

@@ -77,8 +77,20 @@ def check_fits(
         context.problems.add(
             where, "a tcp or tls request has no `status`; write `answered` or `refused`", "meaning"
         )
-    if not is_http and (expect.headers or expect.received):
-        context.problems.add(where, "`headers` and `received` are for HTTP requests; remove them", "meaning")
+    if not is_http and expect.headers:
+        context.problems.add(where, "`headers` is for HTTP requests; remove it", "meaning")
+    if not is_http and expect.received:
+        known = format_words.RECEIVED_OF_CONNECTIONS
+        words = [
+            word
+            for word in format_words.RECEIVED_WORDS
+            if getattr(expect.received, word) and word not in known
+        ]
+        if words:
+            message = (
+                f"`received.{words[0]}` is for HTTP requests; a tcp or tls request has {' and '.join(known)}"
+            )
+            context.problems.add(where, message, "meaning")
     if expect.certificate is not None and not isinstance(request, TlsRequest):
         context.problems.add(where, "`certificate` is for a request with `tls`; remove it", "meaning")
 

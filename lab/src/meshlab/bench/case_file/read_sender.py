@@ -89,11 +89,15 @@ def _bypass(context: Context, fields: Fields, where: Cursor) -> FromBypass:
     if anonymous and mode == "mtls":
         message = "`mtls` shows a workload's certificate, and `bypass: none` has none; name the workload"
         raise fields["mode"].error(message, "meaning")
+    if "address" in fields and not anonymous:
+        message = "`address` is for `bypass: none`; a workload has the address of its pod: state it under `addresses`"
+        raise fields["address"].error(message, "meaning")
     return FromBypass(
         workload=None if anonymous else _mentioned(context, "workload", sender),
         to=_mentioned(context, "workload", fields["to"]),
         port=context.problems.attempt(port, fields.get("port"), None),
         mode=mode,
+        address=context.problems.attempt(ip_address, fields.get("address"), None),
     )
 
 
@@ -106,6 +110,7 @@ def _foreign(context: Context, fields: Fields, where: Cursor) -> FromForeignMesh
         authority=read_authority(context, fields["authority"]),
         to=_mentioned(context, "workload", fields["to"]),
         port=context.problems.attempt(port, fields.get("port"), None),
+        address=context.problems.attempt(ip_address, fields.get("address"), None),
     )
 
 

@@ -13,7 +13,7 @@ from meshlab.bench.flaws import FLAWS
 
 if TYPE_CHECKING:
     from meshlab.bench.case import TokenPlacement
-    from meshlab.bench.case_file.reader_context import Context
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["read_token", "read_token_list"]
 
@@ -46,7 +46,7 @@ def read_token(context: Context, where: Cursor) -> TokenSpec:
         return read_token(context, lookup(where, context.tokens, "token"))
     if not where.is_mapping:
         raise where.error(f"expected the name of a token, `none`, a mapping or a list, found {where.said}")
-    fields = use(context, where, context.tokens, format_words.TOKEN_WORDS, "token")
+    fields = use(context, where, context.tokens, format_words.TOKEN_WORDS, "token", _lost)
     attempt = context.problems.attempt
     if "literal" in fields:
         for word in _MADE:
@@ -69,6 +69,23 @@ def read_token(context: Context, where: Cursor) -> TokenSpec:
         prefix=attempt(Cursor.text, fields.get("prefix"), "Bearer " if placement == "header" else ""),
         literal=attempt(Cursor.text, fields.get("literal"), None),
     )
+
+
+def _lost(inherited: Fields, own: Fields) -> set[str]:
+    """Return the inherited words that describe another place, or the text or the token that is not sent."""
+    lost: set[str] = set()
+    if "in" in own and _placement(own) != _placement(inherited):
+        lost |= {"name", "prefix"}
+    if "literal" in own:
+        lost |= set(_MADE)
+    elif any(word in own for word in _MADE):
+        lost.add("literal")
+    return lost
+
+
+def _placement(fields: Fields) -> str:
+    where = fields.get("in")
+    return str(where.node.value) if where else "header"
 
 
 def _claims(where: Cursor) -> dict[str, object]:

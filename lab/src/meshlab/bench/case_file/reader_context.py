@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,17 @@ from meshlab.bench.case_file.problems import near_miss
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Context", "Fields", "lookup", "mapping", "use"]
+__all__ = ["Context", "Fields", "Lost", "lookup", "mapping", "use"]
 
 Fields = dict[str, Cursor]
 """The words of a mapping, each with its place; words that were inherited keep the place where they stand."""
+
+Lost = Callable[[Fields, Fields], Collection[str]]
+"""From inherited and own words: the inherited ones that lose their meaning, because an own word chooses otherwise."""
+
+
+def _keep_all(_inherited: Fields, _own: Fields) -> tuple[()]:
+    return ()
 
 
 @dataclass
@@ -54,6 +62,7 @@ def use(
     named: Mapping[str, Cursor],
     known: Sequence[str],
     what: str,
+    lost: Lost = _keep_all,
     above: tuple[str, ...] = (),
 ) -> Fields:
     """Return the words of a caller or token, those of the named one that it uses included.
@@ -66,6 +75,7 @@ def use(
         named: The callers or tokens that the file names.
         known: The words that the mapping may hold.
         what: `caller` or `token`.
+        lost: Says which inherited words do not go with the own ones.
         above: The names that led here.
 
     Raises:
@@ -78,7 +88,9 @@ def use(
     base = base_at.word()
     if base in above:
         raise base_at.error(f"{' uses '.join((*above, base))}: a {what} cannot use itself", "meaning")
-    inherited = use(context, lookup(base_at, named, what), named, known, what, (*above, base))
+    inherited = use(context, lookup(base_at, named, what), named, known, what, lost, (*above, base))
+    dropped = lost(inherited, own)
+    inherited = {word: value for word, value in inherited.items() if word not in dropped}
     joined = {**inherited, **own}
     if "claims" in inherited and "claims" in own:
         joined["claims"] = _join(inherited["claims"], own["claims"])

@@ -94,7 +94,7 @@ _CALLER: Schema = {
         "A workload that goes around its sidecar, NAMESPACE/NAME; `none` for a client without identity.",
     ),
     "mesh": _text(format_words.SPIFFE, "The SPIFFE id of a workload of another mesh."),
-    "address": _text(format_words.IP, "The client's IP address."),
+    "address": _text(format_words.IP, "The IP address of a client that is no workload of the mesh."),
     "certificate": _ref("certificate"),
     "authority": _text(
         r"\S",
@@ -171,7 +171,9 @@ _RECEIVED: Schema = {
     "path": _text(r"\S", "The path with its query, after rewriting."),
     "host": _text(r"\S", "The Host (`:authority`)."),
     "headers": _COMPARED_HEADERS,
-    "identity": _text(r"\S", "The SPIFFE id of the last mTLS client, as the application gets it."),
+    "identity": _text(
+        r"\S", "The SPIFFE id of the last mTLS client, as the application gets it; `none` without one."
+    ),
     "sni": _text(r"\S", "The server name that the last client asked for with TLS; `none` for no TLS."),
 }
 _INHERITED: Schema = {

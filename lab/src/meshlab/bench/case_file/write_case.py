@@ -85,10 +85,12 @@ def _sender(sender: Sender) -> dict[str, Any]:
             found = {"bypass": str(sender.workload) if sender.workload else "none", "to": str(sender.to)}
             if sender.port is not None:
                 found["port"] = sender.port
-            return found | ({"mode": sender.mode} if sender.mode != "plaintext" else {})
+            found |= {"mode": sender.mode} if sender.mode != "plaintext" else {}
+            return found | ({"address": sender.address} if sender.address is not None else {})
         case FromForeignMesh():
             found = {"mesh": sender.identity, "authority": sender.authority, "to": str(sender.to)}
-            return found | ({"port": sender.port} if sender.port is not None else {})
+            found |= {"port": sender.port} if sender.port is not None else {}
+            return found | ({"address": sender.address} if sender.address is not None else {})
 
 
 def _app(app: AppSpec) -> dict[str, Any]:

@@ -98,8 +98,7 @@ def respond(request: ReceivedRequest, port: EchoPort) -> Response:
     if port.rules is not None:
         decision = decide(port.rules, request.method, request.target, request.headers)
         return Response(decision.status, tuple(decision.headers.items()), decision.body.encode())
-    if port.response is not None:
-        static = port.response
+    if (static := port.response_for(request.host)) is not None:
         return Response(static.status, tuple(static.headers.items()), static.body.encode())
     facts = request.facts(port)
     body = json.dumps(facts).encode() + b"\n"

@@ -119,8 +119,9 @@ class EchoServer:
         """Answer the first bytes, or a client that sends none, with one line, and wait until the client closes."""
         request = ReceivedRequest("TCP", peer, body=stream.peek_at_least(0), tls=tls)
         self._write_record(request, port)
-        if port.response is not None:
-            stream.send(port.response.body.encode())
+        response = port.response_for(tls.sni if tls else "")
+        if response is not None:
+            stream.send(response.body.encode())
         else:
             stream.send(json.dumps(request.facts(port)).encode() + b"\n")
         while stream.take():

@@ -53,6 +53,7 @@ class EchoPort:
         response: A static response; `None` for the echo.
         rules: The script of an external authorizer; `None` for an application.
         certificate: What it shows to TLS clients; `None` for a certificate with the name asked for.
+        hosts: Static responses of single hosts, or of all hosts of a wildcard, on a port that serves many.
     """
 
     port: int
@@ -61,6 +62,15 @@ class EchoPort:
     response: StaticResponse | None = None
     rules: tuple[AuthorizerRule, ...] | None = None
     certificate: ServerCertificate | None = None
+    hosts: Mapping[str, StaticResponse] = field(default_factory=dict)
+
+    def response_for(self, host: str) -> StaticResponse | None:
+        """Return the static response to a request for a host; `None` for the echo. A name goes before a wildcard."""
+        name = host.lower().rpartition(":")[0] or host.lower()
+        if name in self.hosts:
+            return self.hosts[name]
+        wild = [each for each in self.hosts if each.startswith("*") and name.endswith(each[1:])]
+        return self.hosts[max(wild, key=len)] if wild else self.response
 
 
 @dataclass(frozen=True)
@@ -95,8 +105,10 @@ class EchoTable:
 
 def _port(entry: dict[str, Any]) -> EchoPort:
     response, rules, shown = entry.pop("response"), entry.pop("rules"), entry.pop("certificate")
+    hosts = {host: StaticResponse(**each) for host, each in entry.pop("hosts").items()}
     return EchoPort(
         **entry,
+        hosts=hosts,
         response=None if response is None else StaticResponse(**response),
         rules=None if rules is None else _rules(rules),
         certificate=None if shown is None else _certificate(**shown),

@@ -106,7 +106,8 @@ class Planner:
             case FromForeignMesh():
                 address = self._inbound(sender.to, sender.port)
                 certificate = self._authorities.issue(sender.authority, uris=(sender.identity,))
-                return Connector(address, tls=mesh_tls(request, to, trusted=None, certificate=certificate))
+                tls = mesh_tls(request, to, trusted=None, certificate=certificate)
+                return Connector(address, tls=tls, source=self._mesh.sources.get(sender.address or ""))
 
     def _check_known(self, sender: Sender) -> None:
         match sender:
@@ -173,7 +174,8 @@ class Planner:
         self, sender: FromBypass, request: HttpRequest | TcpRequest | TlsRequest, to: Destination
     ) -> Connector:
         address = self._inbound(sender.to, sender.port)
-        source = self._mesh.source_of(sender.workload)
+        stated = self._mesh.sources.get(sender.address or "")
+        source = self._mesh.source_of(sender.workload) if sender.workload else stated
         match sender.mode:
             case "plaintext":
                 return Connector(address, source=source)
@@ -202,8 +204,9 @@ class Planner:
         if port is not None and port in listeners:
             return listeners[port]
         known = ", ".join(map(str, sorted(listeners))) or "none"
-        asked = "needs its port written down" if port is None else f"has no port {port}"
-        raise LabError(f"the workload {ref} {asked}; its ports are: {known}")
+        if port is None:
+            raise LabError(f"write the `port` of {ref} that the client connects to; the pod has: {known}")
+        raise LabError(f"nothing of {ref} listens on port {port}; the pod has: {known}")
 
 
 def _of_family(own: str, other: str) -> str:

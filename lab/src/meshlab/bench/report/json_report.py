@@ -118,10 +118,10 @@ def sender_as_json(sender: Sender) -> dict[str, Any]:
             found = {"workload": sender.workload}
         case FromBypass():
             found = {"bypass": sender.workload or "none", "to": sender.to, "port": sender.port}
-            found["mode"] = sender.mode
+            found |= {"mode": sender.mode, "address": sender.address}
         case FromForeignMesh():
             found = {"mesh": sender.identity, "authority": sender.authority}
-            found |= {"to": sender.to, "port": sender.port}
+            found |= {"to": sender.to, "port": sender.port, "address": sender.address}
     return _set_only(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromBypass, FromOutside, FromWorkload
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.evidence.address_probes import depends_on_addresses
 from meshlab.istio.model.addresses import SOURCES
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["address_doubts"]
 
 _CANNOT = f"this machine cannot connect from {SOURCES[1]}, which would stand for an address; run it on Linux"
-_GIVE = "give the pod's address under `addresses`"
+_GIVE = "give the pod's address under `addresses` of a case file, or with --address"
 
 
 def address_doubts(case: Case, hops: Sequence[Hop], mesh: MeshUnderTest) -> Iterator[str]:
@@ -80,10 +80,14 @@ def _missing_peer(case: Case, hops: Sequence[Hop], mesh: MeshUnderTest) -> str:
             if address is not None:
                 return _CANNOT
             return "the client's address is not stated; give it as `address` of the caller"
+        case FromBypass(workload=None, address=address) | FromForeignMesh(address=address):
+            if address is not None:
+                return _CANNOT
+            return "the client's address is not stated; give it as `address` of the caller"
         case FromWorkload(workload=workload) | FromBypass(workload=workload):
             peer = workload
     if peer is None:
-        return f"the client is no workload of the mesh; let a workload `bypass` its sidecar, and {_GIVE}"
+        return ""
     return _CANNOT if peer in mesh.stated else f"the address of {peer} is not stated; {_GIVE}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.bench.case_file.format_words import NONE
 from meshlab.bench.verdicts.verdict import Mismatch
 
 if TYPE_CHECKING:
@@ -17,15 +18,16 @@ __all__ = ["compare"]
 _SHOWN_CHARACTERS = 120
 
 
-def compare(expect: Expectation, verdict: Verdict) -> list[Mismatch]:
+def compare(expect: Expectation, verdict: Verdict, asked: str = "") -> list[Mismatch]:
     """Return every part of the expectation that the verdict does not meet.
 
     Args:
         expect: The expectation; only what it states is compared.
         verdict: The outcome of the request.
+        asked: The host that was asked for. An external server behind it may be expected by this name, too.
     """
     found = list(_ending(expect, verdict))
-    found += _answerer(expect, verdict)
+    found += _answerer(expect, verdict, asked)
     found += _policy(expect, verdict)
     found += _words(expect, verdict)
     if expect.headers:
@@ -48,15 +50,29 @@ def _ending(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
         yield Mismatch("answered", "an answer of an application", verdict.summary)
 
 
-def _answerer(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
-    if expect.apps and verdict.app not in expect.apps:
+def _answerer(expect: Expectation, verdict: Verdict, asked: str) -> Iterator[Mismatch]:
+    app = verdict.app or ""
+    names = {app, asked} if app and asked and _stands_for(app, asked, verdict) else {app}
+    if expect.apps and not names & set(expect.apps):
         wanted = f"the application of {' or '.join(expect.apps)}"
         yield Mismatch("app", wanted, verdict.missing or verdict.summary)
     if expect.proxy is not None and verdict.proxy != expect.proxy:
         yield Mismatch("proxy", f"the proxy of {expect.proxy}", verdict.missing or verdict.summary)
-    if expect.subset is not None and expect.subset not in (verdict.version, verdict.subset):
-        chosen = " or ".join(dict.fromkeys(name for name in (verdict.version, verdict.subset) if name))
-        yield Mismatch("subset", expect.subset, chosen or "none")
+    chosen = [name for name in dict.fromkeys((verdict.version, verdict.subset)) if name] or [NONE]
+    if expect.subset is not None and expect.subset not in chosen:
+        yield Mismatch("subset", expect.subset, " or ".join(chosen))
+
+
+def _stands_for(app: str, asked: str, verdict: Verdict) -> bool:
+    """Return whether an external server answered for the host that was asked for.
+
+    A ServiceEntry lists the host by a wildcard, or names the server behind it in its endpoints.
+    """
+    if "/" in app:
+        return False
+    # Istio's names of clusters: outbound|PORT|SUBSET|HOST.
+    led_to = verdict.hops[-1].line.cluster.split("|")[3:] if verdict.hops else []
+    return led_to == [asked] or (app.startswith("*") and asked.endswith(app[1:]))
 
 
 def _policy(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
@@ -84,21 +100,29 @@ def _received(expect: Received, verdict: Verdict) -> Iterator[Mismatch]:
         why = "an application that records nothing" if verdict.app else f"nothing: {verdict.summary}"
         yield Mismatch("received", "a request at the application", why)
         return
-    yield from _received_parts(expect, got)
+    yield from _received_parts(expect, got, got.identity or _peer(verdict))
     yield from _headers("received.headers", expect.headers, got.headers)
 
 
-def _received_parts(expect: Received, got: ReceivedByApp) -> Iterator[Mismatch]:
+def _peer(verdict: Verdict) -> str:
+    """Return the identity that the application's own proxy saw of a connection; empty for none, and for HTTP."""
+    last = verdict.hops[-1] if verdict.hops else None
+    if last is None or last.line.scope == "http" or last.direction == "outbound":
+        return ""
+    return last.line.peer.partition(",")[0] if str(last.workload) == verdict.app else ""
+
+
+def _received_parts(expect: Received, got: ReceivedByApp, identity: str) -> Iterator[Mismatch]:
     parts = (
         ("method", expect.method, got.method),
         ("path", expect.path, got.target),
         ("host", expect.host, got.host),
-        ("identity", expect.identity, got.identity),
+        ("identity", expect.identity, identity or NONE),
         ("sni", expect.sni, got.sni),
     )
     for name, wanted, found in parts:
         if wanted is not None and wanted != found:
-            yield Mismatch(f"received.{name}", wanted, found or "none")
+            yield Mismatch(f"received.{name}", wanted, found or NONE)
 
 
 def _headers(

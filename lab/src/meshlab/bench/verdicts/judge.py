@@ -50,7 +50,9 @@ def judge(
     met = _met(case, entry, verdict, places, mesh)
     reasons = [reason for proxy in met for reason in mesh.untrusted(*proxy)]
     reasons += address_doubts(case, verdict.hops, mesh)
-    mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
+    mismatches = (
+        tuple(compare(case.expect, verdict, destination_of(case.request).host)) if case.expect else ()
+    )
     # A proxy that does not run is a fault of the mesh or of the bench. It must not pass as a case that is not judged.
     failures = [
         reason for workload in dict.fromkeys(proxy[0] for proxy in met) if (reason := failure(workload))

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.authorization_policy import Rule
+    from meshlab.istio.read.authorization_policy import AuthorizationPolicy, Rule
     from meshlab.manifest import Manifest
 
-__all__ = ["AddressCondition", "AddressKind", "address_conditions"]
+__all__ = ["AddressCondition", "AddressKind", "address_conditions", "asked_addresses"]
 
 AddressKind = Literal["source.ip", "remote.ip", "destination.ip"]
 """The connection's other end; the trusted client address; the pod itself."""
@@ -52,12 +52,25 @@ def address_conditions(mesh: Mesh, workload: Workload) -> Iterator[AddressCondit
 
     AUDIT and dry runs decide nothing.
     """
+    for policy, index, rule in _deciding_rules(mesh, workload):
+        for kind in dict.fromkeys(_kinds(rule)):
+            yield AddressCondition(kind, policy.attachment.where.manifest, index)
+
+
+def asked_addresses(mesh: Mesh, workload: Workload) -> str:
+    """Return the rules on addresses that decide at a workload, as written; equal texts ask for the same addresses."""
+    found = (
+        (policy.action, rule) for policy, _, rule in _deciding_rules(mesh, workload) if any(_kinds(rule))
+    )
+    return "\n".join(sorted(map(repr, found)))
+
+
+def _deciding_rules(mesh: Mesh, workload: Workload) -> Iterator[tuple[AuthorizationPolicy, int, Rule]]:
     for policy in mesh.attached_to(workload, mesh.authorization_policies):
         if policy.action == "AUDIT" or policy.dry_run:
             continue
         for index, rule in enumerate(policy.rules):
-            for kind in dict.fromkeys(_kinds(rule)):
-                yield AddressCondition(kind, policy.attachment.where.manifest, index)
+            yield policy, index, rule
 
 
 def _kinds(rule: Rule) -> Iterator[AddressKind]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.read.virtual_service import HttpMatch, HttpRoute, TextMatch, VirtualService
 
-__all__ = ["exports", "merge_delegates"]
+__all__ = ["exports", "fits_root", "merge_delegates"]
 
 _Value = TypeVar("_Value")
 
@@ -48,6 +48,11 @@ def merge_delegates(
         for root in ordered
         if not root.is_delegate
     ]
+
+
+def fits_root(root: HttpRoute, delegate: HttpRoute) -> bool:
+    """Return whether a delegate's rule counts where a rule of a root delegates, or is left out there."""
+    return _merge_matches(root.matches, delegate.matches) is not None
 
 
 def _merged(

@@ -51,6 +51,7 @@ from meshlab.istio.read.telemetry import read_telemetry
 from meshlab.istio.read.virtual_service import read_virtual_service
 from meshlab.istio.read.workload_entry import read_workload_entry
 from meshlab.manifest import ManifestError
+from meshlab.visible_text import shown_value
 from meshlab.yaml_reader import LocatedDict
 
 if TYPE_CHECKING:
@@ -428,7 +429,7 @@ def _unreadable_metadata(manifest: Manifest) -> Iterator[Problem]:
     for name in ("labels", "annotations"):
         value = metadata.get(name) if isinstance(metadata, dict) else None
         if value is not None and not isinstance(value, dict):
-            yield manifest.problem(("metadata", name), f"expected a mapping, found {value!r}.")
+            yield manifest.problem(("metadata", name), f"expected a mapping, found {shown_value(value)}.")
 
 
 def _data_keys(manifest: Manifest) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.istio.read.recording import Watched, current_recording
 from meshlab.manifest import ManifestError, Problem
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 from meshlab.yaml_reader import Ambiguous
 
 if TYPE_CHECKING:
@@ -323,5 +324,5 @@ def _typed(value: Any, expected: type, where: Where) -> Any:  # noqa: ANN401 - t
     if isinstance(value, Ambiguous):
         raise where.error(f"{value} is read differently by different YAML readers; quote it.")
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-        raise where.error(f"expected {_TYPE_NAMES[expected]}, found {value!r}.")
+        raise where.error(f"expected {_TYPE_NAMES[expected]}, found {shown_value(value)}.")
     return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Fields, Where
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from meshlab.manifest import Manifest
@@ -242,7 +243,7 @@ def _check_injection(webhook: Fields) -> None:
 def _check_environment(pilot: object, where: Where) -> None:
     environment = pilot.get("env") if isinstance(pilot, dict) else None
     if environment is not None and not isinstance(environment, dict):
-        raise where.error(f"expected a mapping, found {environment!r}.")
+        raise where.error(f"expected a mapping, found {shown_value(environment)}.")
     for name in environment or {}:
         if name not in _ISTIOD_ENVIRONMENT:
             raise where.key(name).error(_OTHER_ISTIOD)

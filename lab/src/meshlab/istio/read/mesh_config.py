@@ -23,6 +23,7 @@ from meshlab.istio.read.proxy_config import ForwardedCertificate, read_proxy_con
 from meshlab.istio.read.virtual_service.protobuf_values import integer
 from meshlab.manifest import Manifest, parse_yaml
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +149,7 @@ def _embedded(manifest: Manifest, where: Where) -> object:
     data = manifest.body.get("data")
     text = data.get("mesh") if isinstance(data, dict) else None
     if not isinstance(text, str):
-        raise where.error(f"expected a MeshConfig as YAML text, found {text!r}.")
+        raise where.error(f"expected a MeshConfig as YAML text, found {shown_value(text)}.")
     documents = parse_yaml(text, f"{manifest}: data.mesh")
     if len(documents) > 1:
         raise where.error("holds several YAML documents; Istio reads one.")
@@ -276,7 +277,7 @@ def _providers(config: Fields) -> Mapping[str, ExtensionProvider]:
             raise config.where.key("extensionProviders").item(index).key("name").error(problem)
         found[provider.name] = provider
     if written is not None and not isinstance(written, list):
-        raise config.where.key("extensionProviders").error(f"expected a list, found {written!r}.")
+        raise config.where.key("extensionProviders").error(f"expected a list, found {shown_value(written)}.")
     return {**BUILT_IN_PROVIDERS, **found}
 
 

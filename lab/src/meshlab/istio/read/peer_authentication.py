@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from meshlab.istio.read.attachment import Attachment, read_attachment
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +49,7 @@ def _ports(spec: Fields) -> Iterator[tuple[int, Mode | None]]:
     where = spec.where.key("portLevelMtls")
     written = spec.raw("portLevelMtls")
     if not isinstance(written, dict | None):
-        raise where.error(f"expected a mapping of ports, found {written!r}.")
+        raise where.error(f"expected a mapping of ports, found {shown_value(written)}.")
     spec.string_keys("portLevelMtls")
     if written == {}:
         raise where.error("is empty, which Istio refuses; name a port, or leave it out.")

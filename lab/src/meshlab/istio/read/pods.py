@@ -14,6 +14,7 @@ from meshlab.istio.read.fields import Where, refuse_istio_keys, require_namespac
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 from meshlab.istio.read.workload_ref import WorkloadRef
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -224,7 +225,7 @@ def _listed(holder: Mapping[str, Any], name: str, where: Where) -> list[Any]:
     """Return a list that a pod or container has; what is none is reported."""
     value = holder.get(name)
     if value is not None and not isinstance(value, list):
-        where.key(name).report(f"expected a list, found {value!r}.")
+        where.key(name).report(f"expected a list, found {shown_value(value)}.")
     return value if isinstance(value, list) else []
 
 
@@ -276,6 +277,10 @@ def _plain(manifest: Manifest, *path: str) -> Mapping[str, Any]:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise Where(manifest).key(*path).error(f"expected mappings down to {name}, found {value!r}.")
+            raise (
+                Where(manifest)
+                .key(*path)
+                .error(f"expected mappings down to {name}, found {shown_value(value)}.")
+            )
     found: Mapping[str, Any] = value
     return found

@@ -18,6 +18,7 @@ from meshlab.istio.read.gateway_api.request_rule import (
 from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
 from meshlab.istio.read.gateway_api.schema_values import duration_s, entries, whole_number
 from meshlab.quick_dataclass import dataclass
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +161,7 @@ def _retry(rule: Fields) -> Retry | None:
         raise retry.where.key("codes").error("expected a list of statuses.")
     for index, code in enumerate(codes):
         if not isinstance(code, int) or isinstance(code, bool) or not 400 <= code <= 599:
-            problem = f"expected a status from 400 to 599, found {code!r}."
+            problem = f"expected a status from 400 to 599, found {shown_value(code)}."
             raise retry.where.key("codes").item(index).error(problem)
     return Retry(
         tuple(cast("list[int]", codes)),

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import domain_problem, full_name, is_address, is_label
+from meshlab.visible_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ def integer(fields: Fields, name: str, *, signed: bool = False) -> int | None:
     low, high = (-_INT32_MAX - 1, _INT32_MAX) if signed else (0, _UINT32_MAX)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise fields.where.key(name).error(
-            f"expected a whole number from {low} to {high}, found {fields.raw(name)!r}."
+            f"expected a whole number from {low} to {high}, found {shown_value(fields.raw(name))}."
         )
     return value
 
@@ -105,7 +106,7 @@ def percentage(fields: Fields, name: str, least: float = 0.0) -> float | None:
         value = float(value)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
         raise inner.where.key("value").error(
-            f"expected a number from 0 to 100, found {inner.raw('value')!r}."
+            f"expected a number from 0 to 100, found {shown_value(inner.raw('value'))}."
         )
     if 0 < value < least:
         raise inner.where.key("value").error(f"{value} is less than {least}, the least that Istio takes.")
