@@ -24,7 +24,7 @@ NOT_AT_START = {
 
 MODULES_OF_OUR_OWN_MAX = 98
 """What `import main` may load beyond functions-framework, packages' `__init__` not counted, which only name what is in
-them; today 95."""
+them."""
 
 
 def python(code: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
