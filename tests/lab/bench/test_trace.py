@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +40,14 @@ REFUSED = {
 OF_GATEWAY = {"scope": "tcp", "peer": GATEWAY, "upstream": APP, "upstream_client": "127.0.0.1:50000"}
 
 
-def traced(tmp_path: Path, lines: list[dict[str, Any]], reply: Reply, *records: dict[str, Any]) -> Verdict:
-    """The verdict where the proxy logged these lines, and the application these records."""
+def traced(
+    tmp_path: Path,
+    lines: list[dict[str, Any]],
+    reply: Reply,
+    *records: dict[str, Any],
+    later: list[dict[str, Any]] | None = None,
+) -> Verdict:
+    """The verdict where the proxy logged these lines, others `later`, and the application these records."""
     evidence = LineFollower[EvidenceLine](
         lambda _, text: parse_line(CART, text),
         lambda line: (evidence_key(line.proxy, line.client, line.server),),
@@ -49,8 +57,14 @@ def traced(tmp_path: Path, lines: list[dict[str, Any]], reply: Reply, *records: 
     )
     evidence.follow("log", tmp_path / "log")
     recorded.follow("record", tmp_path / "record")
-    with (tmp_path / "log").open("a") as log:
-        log.writelines(json.dumps({"client": CLIENT, "server": ENTRY} | line) + "\n" for line in lines)
+
+    def write(lines: list[dict[str, Any]]) -> None:
+        with (tmp_path / "log").open("a") as log:
+            log.writelines(json.dumps({"client": CLIENT, "server": ENTRY} | line) + "\n" for line in lines)
+
+    write(lines)
+    writer = threading.Timer(0.05, write, [later or []])
+    writer.start()
     with (tmp_path / "record").open("a") as log:
         log.writelines(json.dumps(record) + "\n" for record in records)
     addresses: Any = SimpleNamespace(
@@ -65,8 +79,9 @@ def traced(tmp_path: Path, lines: list[dict[str, Any]], reply: Reply, *records: 
     )
     tracer = Tracer(AddressIndex(addresses), evidence, recorded, frozenset({APP}), mesh)
     try:
-        return tracer.trace(reply, ENTRY, "m", BEGAN, ENDED)
+        return tracer.trace(replace(reply, began=BEGAN, ended=ENDED), ENTRY, "m")
     finally:
+        writer.join()
         evidence.close()
         recorded.close()
 
@@ -92,6 +107,14 @@ def test_without_its_own_line_a_request_has_no_verdict(
     other = OF_GATEWAY | {"scope": scope, "start": f"{start:.6f}", "duration_ms": 0}
     verdict = traced(tmp_path, [other], Reply(CLIENT, 403))
     assert "logged nothing about the request" in verdict.missing
+
+
+def test_the_end_of_a_connection_is_no_evidence_while_the_line_of_an_answer_may_come(tmp_path: Path) -> None:
+    """The clock cannot distinguish two connections where one was opened and closed as the client began."""
+    other = OF_GATEWAY | {"scope": "connection", "start": f"{BEGAN:.6f}", "duration_ms": 0, "upstream": ""}
+    verdict = traced(tmp_path, [other], Reply(CLIENT, 403), later=[REFUSED])
+    assert verdict.proxy == CART
+    assert [hop.line.peer for hop in verdict.hops] == [OWN]
 
 
 def test_a_connection_without_an_answer_may_be_accepted_after_the_client_has_gone(tmp_path: Path) -> None:

@@ -233,9 +233,8 @@ class RunningMesh:
     def _ask_once(self, case: Case) -> tuple[Place | None, Verdict]:
         sending = self._planner.plan(case, uuid.uuid4().hex)
         entry = str(sending.connector.address)
-        began = time.time()
         reply = sending.send(self._case_timeout_s)
-        verdict = self._tracer.trace(reply, entry, sending.mark, began, time.time())
+        verdict = self._tracer.trace(reply, entry, sending.mark)
         return self._places.at(entry), _with_host_of(case, sending, verdict)
 
     def _behind(self, verdict: Verdict) -> frozenset[WorkloadRef]:

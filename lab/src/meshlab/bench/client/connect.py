@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 import struct
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -95,12 +96,14 @@ class Connection:
 
     Attributes:
         client_address: The client's own end, `127.0.0.1:PORT`; empty until it is connected.
+        began: When it began to connect, in seconds since the epoch.
         certificate: URI and DNS names of the server's certificate.
         alpn: The protocol that TLS agreed on.
     """
 
     def __init__(self, connector: Connector, deadline: Deadline) -> None:
         self.client_address = ""
+        self.began = 0.0
         self.certificate: tuple[str, ...] = ()
         self.alpn = ""
         self._connector = connector
@@ -116,6 +119,7 @@ class Connection:
         self._deadline.apply(self._sock)
         if self._connector.source:
             connect_from(self._sock, self._connector.source)
+        self.began = time.time()  # at the last moment: until now the port may be another connection's
         self._sock.connect((self._connector.address.host, self._connector.address.port))
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = self._sock.getsockname()

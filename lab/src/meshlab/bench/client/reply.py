@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 
 from meshlab.bench.wire.socket_reader import StreamError
@@ -21,6 +22,8 @@ class Reply:
         body: The response body, or the bytes that came back over TCP.
         certificate: URI and DNS names of the certificate that the other end showed.
         failure: How the connection ended without an answer, in words; empty with one.
+        began: When the client began to connect, in seconds since the epoch.
+        ended: When the answer was there. The client closed its connection after that.
     """
 
     client_address: str = ""
@@ -29,6 +32,8 @@ class Reply:
     body: bytes = b""
     certificate: tuple[str, ...] = ()
     failure: str = ""
+    began: float = 0.0
+    ended: float = math.inf
 
     @property
     def answered(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,9 +86,10 @@ def send_bytes(connector: Connector, data: bytes, timeout_s: float) -> Reply:
 
 def _converse(connector: Connector, timeout_s: float, talk: Callable[[Stream], _Received]) -> Reply:
     connection = Connection(connector, Deadline(timeout_s))
-    received, failure = _Received(), ""
+    received, failure, ended = _Received(), "", math.inf
     try:
         received = talk(connection.open())
+        ended = time.time()
     except (OSError, StreamError) as error:
         failure = describe_end(error)
     finally:
@@ -98,4 +101,6 @@ def _converse(connector: Connector, timeout_s: float, talk: Callable[[Stream], _
         received.body,
         connection.certificate,
         failure,
+        connection.began,
+        ended,
     )

@@ -88,22 +88,17 @@ class Tracer:
         self._condition_probes = condition_probes
         self._stated = {source: stated for stated, source in mesh.sources.items()}
 
-    def trace(
-        self, reply: Reply, entry: str, mark: str, began: float = 0.0, ended: float = math.inf
-    ) -> Verdict:
+    def trace(self, reply: Reply, entry: str, mark: str) -> Verdict:
         """Return the verdict on a request.
 
         Args:
             reply: What came back.
             entry: The address that the client connected to.
             mark: The request's mark; empty for bare TCP and TLS.
-            began: When the client began to connect, in seconds since the epoch. The system gives the port of an ended
-                connection to a later one, so older lines under the same address are of another request.
-            ended: When the reply was there. Later lines under the client's address are of another request, too.
         """
         if not reply.client_address:
             return Verdict(reply, reason=reply.failure)
-        trail = self._follow(reply, entry, mark, began, ended)
+        trail = self._follow(reply, entry, mark)
         verdict = Verdict(reply, trail.hops, missing=trail.missing)
         if trail.missing:
             return verdict
@@ -117,14 +112,15 @@ class Tracer:
         if "did not trust" in reply.failure:
             return replace(verdict, reason=reply.failure)
         if trail.app:
-            return self._by_app(verdict, trail, mark, began)
+            return self._by_app(verdict, trail, mark)
         if trail.hops and not reply.answered:
             return replace(verdict, proxy=trail.hops[-1].workload, reason=reply.failure)
         return verdict
 
-    def _follow(self, reply: Reply, entry: str, mark: str, began: float, answered: float) -> _Trail:
+    def _follow(self, reply: Reply, entry: str, mark: str) -> _Trail:
         hops: list[Hop] = []
         address, client = entry, reply.client_address
+        began = reply.began
         for number in range(_MAX_HOPS):
             place = self._places.at(address)
             if place is None or place.kind != "proxy" or place.workload is None:
@@ -135,7 +131,7 @@ class Tracer:
             # HTTP proxies are shared.
             own = number == 0 or hops[-1].line.scope != "http"
             # A proxy may accept a connection late, after one before it has answered that it got none.
-            until = answered if number == 0 and reply.answered else math.inf
+            until = reply.ended if number == 0 and reply.answered else math.inf
             of_request = partial(_of_request, began=began, ended=until, own=own)
             # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
             ended = ended or (own and self._records_policies(place.workload))
@@ -156,6 +152,8 @@ class Tracer:
                 # Its first line may be older than the end of the TLS handshake; the last one names the client.
                 last = self._line(key, mark, first=number == 0, ended=True, of_request=of_request)
                 line = replace(line, peer=last.peer) if last else line
+            if own:
+                began = max(began, line.start)  # only then did it go on to the next
             port = place.port or _port(line.destination)
             hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
             address, client = self._beyond_relay(line.upstream, line.upstream_client)
@@ -181,12 +179,12 @@ class Tracer:
 
         return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False) or look(ended=True)
 
-    def _by_app(self, verdict: Verdict, trail: _Trail, mark: str, began: float) -> Verdict:
+    def _by_app(self, verdict: Verdict, trail: _Trail, mark: str) -> Verdict:
         place = trail.app
         if place is None:
             return verdict
         last = trail.hops[-1].line if trail.hops else None
-        record = self._record(trail, mark, began)
+        record = self._record(trail, mark, verdict.reply.began)
         name = place.name
         if not name:
             name = external_host(place, last) if last else str(record["app"]) if record else ""
@@ -250,8 +248,8 @@ def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -
     closed = [line for line in lines if line.scope == "connection"]
     if requests or ends:
         return (requests or ends)[-1]
-    # On a connection between proxies an older one under the same address may have ended; the request's line comes.
-    if closed and (first or ended):
+    # An older connection under the same address may have ended, while the line of a request that was answered comes.
+    if closed and ended:
         return closed[-1]
     return begins[-1] if begins and not (first or ended) else None
 
