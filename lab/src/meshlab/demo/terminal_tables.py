@@ -64,8 +64,10 @@ def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Tab
 def dead_letters(dead: Sequence[DeadLetter]) -> Table:
     """Return a table of dead letters by reason, each with one of its details."""
     table = _table("Dead letters", "reason", "stage", "count", "for example")
-    counts = Counter((found.reason, found.stage) for found in dead)
-    details = {(found.reason, found.stage): found.detail for found in dead}
+    # Sorted, because the order in which they arrive differs from run to run.
+    found = sorted((one.reason, one.stage, one.detail) for one in dead)
+    counts = Counter((reason, stage) for reason, stage, _ in found)
+    details = {(reason, stage): detail for reason, stage, detail in reversed(found)}
     for (reason, stage), count in counts.most_common():
         table.add_row(reason, stage, str(count), _cell(details[reason, stage], 80))
     return table
