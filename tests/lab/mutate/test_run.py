@@ -75,6 +75,35 @@ def test_a_mutant_under_which_every_request_ends_as_before_is_equivalent(run: Mu
     assert re.fullmatch(r"[1-9]\d* requests that can meet it, sent to both meshes, ended alike", found.reason)
 
 
+def test_a_header_that_may_have_any_value_shows_with_another_one_and_not_only_without_it() -> None:
+    objects = shop()
+    match = [{"headers": {"x-canary": {"exact": "yes"}}}]
+    manifests = tuple(
+        replace(
+            one,
+            body={
+                **one.body,
+                "spec": {**one.body["spec"], "http": [{**one.body["spec"]["http"][0], "match": match}]},
+            },
+        )
+        if one.kind == "VirtualService"
+        else one
+        for one in objects.manifests
+    )
+    asked = """
+cases:
+  - name: canary
+    from: {outside: edge/door}
+    request: {url: "http://shop.example/open", headers: {x-canary: "yes"}}
+    expect: 200 shop/cart
+"""
+    with mutation_run(Objects(manifests), cases(asked), find=True) as run:
+        found = result(run, "VirtualService", "spec.http.0.match.0.headers.x-canary", "any value")
+    assert (found.state, found.effect) == ("survived", "now allowed")
+    assert found.missing is not None
+    assert "x-canary" in found.missing.text
+
+
 def test_a_mutant_is_no_equivalent_where_requests_that_can_meet_it_were_not_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,11 +10,23 @@ from meshlab.battery.request_values import Name, Text
 if TYPE_CHECKING:
     from meshlab.battery.request_values import Value
 
-__all__ = ["asked_server_name", "host_with_port", "host_without_port", "normalized_path", "plain_text"]
+__all__ = [
+    "asked_server_name",
+    "host_with_port",
+    "host_without_port",
+    "normalized_path",
+    "sent_text",
+    "text_or_empty",
+]
 
 
-def plain_text(value: Value) -> str | None:
-    """Return a text as it is."""
+def sent_text(value: Value) -> str | None:
+    """Return a text as it is, `None` for a header or a parameter that is not sent: no pattern matches it."""
+    return (value.text or None) if isinstance(value, Text) else None
+
+
+def text_or_empty(value: Value) -> str | None:
+    """Return a text as it is, and an empty one for a header that is not sent."""
     return value.text if isinstance(value, Text) else None
 
 

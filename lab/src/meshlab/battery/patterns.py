@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery.expressions import ExpressionError, expression
 from meshlab.quick_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Kind", "Pattern", "joined", "wildcard"]
 
@@ -133,15 +137,33 @@ def wildcard(value: str, *, ignore_case: bool = False) -> Pattern:
     return Pattern("exact", value, ignore_case)
 
 
-def joined(prefixes: tuple[Pattern, ...], suffixes: tuple[Pattern, ...], limit: int) -> tuple[str, ...]:
-    """Return texts that meet a prefix and a suffix at once."""
-    found = [
+def joined(patterns: Sequence[Pattern], limit: int) -> tuple[str, ...]:
+    """Return texts that meet a suffix and a prefix or a template, the shortest of each pair.
+
+    `shop.` and `.example` give `shop.example`. A rule that asks for the one and leaves out the other is decided by such
+    a text.
+
+    Args:
+        patterns: The conditions.
+        limit: How many pairs there are at most.
+    """
+    prefixes = [pattern for pattern in patterns if pattern.kind == "prefix"]
+    templates = [pattern for pattern in patterns if pattern.kind == "template"]
+    suffixes = [pattern for pattern in patterns if pattern.kind == "suffix"]
+    found = (
         text
-        for prefix in prefixes
+        for other in (*prefixes, *templates[:limit])
         for suffix in suffixes
-        if suffix.meets(text := f"{prefix.value}{suffix.value}") and prefix.meets(text)
-    ]
-    return tuple(dict.fromkeys(found))[:limit]
+        if suffix.meets(text := _overlapping(other.members()[-1], suffix.value)) and other.meets(text)
+    )
+    return tuple(dict.fromkeys(islice(found, limit)))
+
+
+def _overlapping(beginning: str, end: str) -> str:
+    """Return the shortest text with a beginning and an end."""
+    sizes = range(min(len(beginning), len(end)), -1, -1)
+    shared = next(size for size in sizes if beginning.endswith(end[:size]))
+    return f"{beginning}{end[shared:]}"
 
 
 def _fits(template: list[str], segments: list[str]) -> bool:

@@ -6,7 +6,13 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Requirement, comparison
-from meshlab.battery.compared_texts import asked_server_name, host_with_port, normalized_path, plain_text
+from meshlab.battery.compared_texts import (
+    asked_server_name,
+    host_with_port,
+    normalized_path,
+    sent_text,
+    text_or_empty,
+)
 from meshlab.battery.identity_atoms import account_atom, namespace_atom, principal_atom, trust_domain_atom
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.request_values import ADDRESS, METHOD, NAME, PATH, Text, header
@@ -43,14 +49,23 @@ def requirement_of(key: str, values: Values, namespace: str, proxy: PolicyProxy)
     return Requirement((*any_of, *none_of)[0].dimension, any_of, none_of)
 
 
-def text_atom(dimension: str, pattern: Pattern) -> Atom:
-    """Return the atom of a condition on a text."""
-    reads = normalized_path if dimension == PATH else plain_text
-    return comparison(dimension, _named(pattern), reads, pattern, pattern.value)
+def text_atom(dimension: str, pattern: Pattern, *, missing_is_empty: bool = False) -> Atom:
+    """Return the atom of a condition on a text.
+
+    Args:
+        dimension: The dimension of the text.
+        pattern: The condition.
+        missing_is_empty: Whether a header that is not sent is compared as an empty one, as Envoy does with
+            `treat_missing_header_as_empty`. Otherwise such a header never meets the condition.
+    """
+    of_header = text_or_empty if missing_is_empty else sent_text
+    reads = normalized_path if dimension == PATH else of_header
+    name = _named(pattern, "?" if missing_is_empty else "")
+    return comparison(dimension, name, reads, pattern, pattern.value)
 
 
-def _named(pattern: Pattern) -> str:
-    marks = ("~" if pattern.ignore_case else "") + ("/" if pattern.segments else "")
+def _named(pattern: Pattern, mark: str = "") -> str:
+    marks = ("~" if pattern.ignore_case else "") + ("/" if pattern.segments else "") + mark
     return f"{pattern.kind}{marks} {pattern.value}"
 
 

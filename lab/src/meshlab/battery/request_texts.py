@@ -48,9 +48,7 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
     found = ["/", *(disguised(member) for pattern in patterns for member in pattern.members())]
     found += _filled(patterns)
-    prefixes = tuple(pattern for pattern in patterns if pattern.kind in ("exact", "prefix"))
-    suffixes = tuple(pattern for pattern in patterns if pattern.kind == "suffix")
-    found += joined(prefixes, suffixes, _MOST_JOINED)
+    found += joined(patterns, _MOST_JOINED)
     near: dict[str, str] = {}
     for atom in atoms:
         for member in atom.pattern.members() if atom.pattern is not None else ():
@@ -147,6 +145,7 @@ def names(
     # Behind a colon only digits can follow.
     fillings = ("any", "1")
     found = [usual, *(each for pattern in patterns for word in fillings for each in pattern.members(word))]
+    found += joined(patterns, _MOST_JOINED)
     found = [text for text in dict.fromkeys(found) if is_host(text)]
     hosts = [text for text in found if ":" not in text]
     literal = [pattern.value for pattern in patterns if pattern.kind == "exact" and is_host(pattern.value)]
@@ -188,6 +187,7 @@ def texts(atoms: Sequence[Atom], filling: str = "x") -> tuple[Text, ...]:
     """Return the values of a header or a parameter to try; the first is none."""
     patterns = [atom.pattern for atom in atoms[:MOST_NAMED] if atom.pattern is not None]
     found = [member for pattern in patterns for member in pattern.members(filling)]
+    found += joined(patterns, _MOST_JOINED)
     found += [near for pattern in patterns for near in pattern.near_misses(filling)][:_MOST]
     found.append("stranger")
     return (Text(""), *(Text(text) for text in dict.fromkeys(found) if _VALUE.fullmatch(text)))

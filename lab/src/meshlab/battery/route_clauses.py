@@ -125,7 +125,7 @@ def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) 
         yield from _readable(Requirement(NAME, (_authority(_pattern(match.authority)),)), name, proxy)
     for headers, wanted in ((match.headers, True), (match.without_headers, False)):
         for header_name, text in (headers or {}).items():
-            atom = _header_atom(header_name, text)
+            atom = _header_atom(header_name, text, missing_is_empty=not wanted)
             if atom is None:
                 proxy.unread[f"the header {header_name} of {name}"] = None
                 continue
@@ -135,8 +135,9 @@ def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) 
             yield from _readable(found, name, proxy)
     for parameter, text in (match.query_params or {}).items():
         dimension = query(parameter)
-        # `.*` and a missing pattern both ask that the parameter is there.
-        asked = Pattern("present") if text.value == ".*" else _pattern(text)
+        # The expression `.*` asks that the parameter is there, as a missing pattern does.
+        is_any = (text.kind, text.value) == ("regex", ".*")
+        asked = Pattern("present") if is_any else _pattern(text)
         yield from _readable(Requirement(dimension, (text_atom(dimension, asked),)), name, proxy)
 
 
@@ -145,10 +146,12 @@ def _readable(requirement: Requirement, name: str, proxy: Proxy) -> Iterator[Req
         if atom.pattern is not None and not (atom.pattern.readable() and atom.pattern.members()):
             proxy.unread[f"the expression {atom.pattern.value!r} of {name}"] = None
             return
+        if atom in requirement.any_of and atom.pattern == Pattern("exact", ""):
+            proxy.unread[f"an empty {requirement.dimension.replace(':', ' ')} of {name}"] = None
     yield requirement
 
 
-def _header_atom(name: str, text: TextMatch) -> Atom | None:
+def _header_atom(name: str, text: TextMatch, *, missing_is_empty: bool) -> Atom | None:
     path = claim_path(name)
     if path is not None:
         return _claim_atom(path, _pattern(text))
@@ -156,7 +159,9 @@ def _header_atom(name: str, text: TextMatch) -> Atom | None:
         return _authority(_pattern(text))
     if name in _PSEUDO:
         return text_atom(_PSEUDO[name], _pattern(text))
-    return None if name.startswith(":") else text_atom(header(name), _pattern(text))
+    if name.startswith(":"):
+        return None
+    return text_atom(header(name), _pattern(text), missing_is_empty=missing_is_empty)
 
 
 def _authority(pattern: Pattern) -> Atom:
