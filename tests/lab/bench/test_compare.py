@@ -189,14 +189,3 @@ def test_of_a_connection_the_identity_is_what_the_applications_proxy_saw(peer: s
     verdict = Verdict(Reply("a", body=b"hi"), (hop,), app="shop/cart", received=received)
     assert compare(Expectation(answered=True, received=Received(identity=identity)), verdict) == []
     assert compare(Expectation(answered=True, received=Received(identity="spiffe://x")), verdict)
-
-
-@pytest.mark.parametrize(
-    ("cluster", "met"), [("outbound|5432||db.example", True), ("PassthroughCluster", False)]
-)
-def test_a_server_that_a_service_entry_names_answers_for_its_host(cluster: str, *, met: bool) -> None:
-    hop = Hop(CART, "outbound", 5432, EvidenceLine(CART, "tcp", cluster=cluster))
-    verdict = Verdict(Reply("a", body=b"hi"), (hop,), app="192.0.2.50")
-    found = compare(Expectation(answered=True, app="db.example"), verdict, "db.example")
-    assert (found == []) is met
-    assert compare(Expectation(answered=True, app="192.0.2.50"), verdict, "db.example") == []
