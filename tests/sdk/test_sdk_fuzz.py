@@ -242,6 +242,9 @@ def test_any_arguments_of_a_client_make_one_or_a_configuration_error(arguments: 
         _anything,
     )
 )
+@example({"statuses": ""})
+@example({"statuses": b"\x01"})
+@example({"statuses": bytearray()})
 @_many
 def test_any_retry_policy_is_one_or_a_configuration_error(arguments: dict[str, Any]) -> None:
     try:

@@ -138,12 +138,12 @@ def _differing_entries(old: list[Any], new: list[Any], path: Path) -> Iterator[t
     """Yield what differs in two lists. Entries that both have are set aside, so that an insertion shifts nothing."""
     kept, gone = list(range(len(new))), []
     for number, entry in enumerate(old):
-        same = next((index for index in kept if new[index] == entry), None)
+        same = next((index for index in kept if _same(entry, new[index])), None)
         if same is None:
             gone.append(number)
         else:
             kept.remove(same)
-    if not gone and not kept and old != new:
+    if not gone and not kept and not all(map(_same, old, new)):
         yield path, old, new  # only the order differs, which counts for routes and rules
         return
     for number, index in zip(gone, kept, strict=False):
@@ -152,6 +152,11 @@ def _differing_entries(old: list[Any], new: list[Any], path: Path) -> Iterator[t
         yield (*path, number), old[number], _MISSING
     for index in kept[len(gone) :]:
         yield (*path, index), _MISSING, new[index]
+
+
+def _same(old: object, new: object) -> bool:
+    """Return whether two values are the same. Python says so of `0` and `false`, too."""
+    return old == new and next(_differing(old, new, ()), None) is None
 
 
 def _place(manifest: Manifest, path: Path) -> str:

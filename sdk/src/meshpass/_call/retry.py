@@ -49,7 +49,8 @@ class RetryPolicy:
             if not is_number(value := getattr(self, name)) or not value >= 0
         ]
         statuses = self.statuses
-        if not isinstance(statuses, Collection) or not all(isinstance(status, int) for status in statuses):
+        are_numbers = isinstance(statuses, Collection) and all(isinstance(one, int) for one in statuses)
+        if not are_numbers or isinstance(statuses, str | bytes | bytearray):
             problems.append("statuses must be a set of HTTP statuses, such as {500}.")
         if problems:
             raise ConfigurationError(problems)
