@@ -273,7 +273,7 @@ def test_each_403_of_bigquery_has_its_own_reason_and_advice(
 ) -> None:
     order_faults(tables.host, Faults(refusal=refusal))
     try:
-        (error,) = sinks().write(row("a"), within_s=0.5)
+        (error,) = sinks().write(row("a"), within_s=2.0)
     finally:
         order_faults(tables.host, Faults())
     assert error is not None
@@ -288,7 +288,7 @@ def test_each_403_of_the_storage_write_api_has_the_same_reason(tables: Tables) -
         for refusal, reason in REFUSAL_REASONS:
             order_faults(tables.host, Faults(refusal=refusal))
             try:
-                (error,) = writing.write(row("a"), within_s=0.5)
+                (error,) = writing.write(row("a"), within_s=2.0)
             finally:
                 order_faults(tables.host, Faults())
             assert error is not None
