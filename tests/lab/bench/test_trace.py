@@ -117,9 +117,16 @@ def test_the_end_of_a_connection_is_no_evidence_while_the_line_of_an_answer_may_
     assert [hop.line.peer for hop in verdict.hops] == [OWN]
 
 
-def test_a_connection_without_an_answer_may_be_accepted_after_the_client_has_gone(tmp_path: Path) -> None:
-    late = REFUSED | {"start": f"{ENDED + 1:.6f}"}
-    assert traced(tmp_path, [late], Reply(CLIENT, failure="no answer in time")).proxy == CART
+@pytest.mark.parametrize("late", [0.0, 0.2], ids=["accepted at once", "accepted after the client has gone"])
+def test_a_connection_without_an_answer_is_the_first_of_those_that_had_the_clients_port(
+    tmp_path: Path, late: float
+) -> None:
+    own = REFUSED | {"start": f"{BEGAN + 0.01 + late:.6f}"}
+    later = OF_GATEWAY | {"scope": "connection", "start": f"{ENDED + 0.2:.6f}", "duration_ms": 0}
+    for lines in ([own], [own, later], [later, own]):
+        verdict = traced(tmp_path, lines, Reply(CLIENT, failure="no answer in time"))
+        assert verdict.proxy == CART
+        assert [hop.line.peer for hop in verdict.hops] == [OWN]
 
 
 def test_what_an_application_received_before_on_the_same_connection_is_another_requests(

@@ -23,7 +23,7 @@ class Reply:
         certificate: URI and DNS names of the certificate that the other end showed.
         failure: How the connection ended without an answer, in words; empty with one.
         began: When the client began to connect, in seconds since the epoch.
-        ended: When the answer was there. The client closed its connection after that.
+        ended: When the answer was there, or it was clear that none comes. The client closed its connection after that.
     """
 
     client_address: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,13 +85,13 @@ def send_bytes(connector: Connector, data: bytes, timeout_s: float) -> Reply:
 
 def _converse(connector: Connector, timeout_s: float, talk: Callable[[Stream], _Received]) -> Reply:
     connection = Connection(connector, Deadline(timeout_s))
-    received, failure, ended = _Received(), "", math.inf
+    received, failure = _Received(), ""
     try:
         received = talk(connection.open())
-        ended = time.time()
     except (OSError, StreamError) as error:
         failure = describe_end(error)
     finally:
+        ended = time.time()
         connection.close()
     return Reply(
         connection.client_address,

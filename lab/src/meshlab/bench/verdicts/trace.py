@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.addresses import AddressIndex, Place
     from meshlab.istio.read.workload_ref import WorkloadRef
+
+    _Lines = list[EvidenceLine]
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
@@ -120,7 +121,7 @@ class Tracer:
     def _follow(self, reply: Reply, entry: str, mark: str) -> _Trail:
         hops: list[Hop] = []
         address, client = entry, reply.client_address
-        began = reply.began
+        began, over = reply.began, reply.ended
         for number in range(_MAX_HOPS):
             place = self._places.at(address)
             if place is None or place.kind != "proxy" or place.workload is None:
@@ -130,9 +131,11 @@ class Tracer:
             # The client's own connection is of this case alone, and so is one that a TCP proxy opened for it. Those of
             # HTTP proxies are shared.
             own = number == 0 or hops[-1].line.scope != "http"
-            # A proxy may accept a connection late, after one before it has answered that it got none.
-            until = reply.ended if number == 0 and reply.answered else math.inf
-            of_request = partial(_of_request, began=began, ended=until, own=own)
+            of_request = (
+                partial(_of_own_connection, began=began, over=over, answered=reply.answered)
+                if own
+                else partial(_since, began=began)
+            )
             # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
             ended = ended or (own and self._records_policies(place.workload))
             key = evidence_key(place.workload, client, address)
@@ -152,8 +155,8 @@ class Tracer:
                 # Its first line may be older than the end of the TLS handshake; the last one names the client.
                 last = self._line(key, mark, first=number == 0, ended=True, of_request=of_request)
                 line = replace(line, peer=last.peer) if last else line
-            if own:
-                began = max(began, line.start)  # only then did it go on to the next
+            if own:  # the next connection was opened while this one was there
+                began, over = max(began, line.start), line.end
             port = place.port or _port(line.destination)
             hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
             address, client = self._beyond_relay(line.upstream, line.upstream_client)
@@ -171,11 +174,10 @@ class Tracer:
         return self._relayed(client) or (address, "")
 
     def _line(
-        self, key: str, mark: str, *, first: bool, ended: bool, of_request: Callable[[EvidenceLine], bool]
+        self, key: str, mark: str, *, first: bool, ended: bool, of_request: Callable[[_Lines], _Lines]
     ) -> EvidenceLine | None:
         def look(*, ended: bool = ended) -> EvidenceLine | None:
-            lines = [line for line in self._evidence.lines(key) if of_request(line)]
-            return _choose(lines, mark, first=first, ended=ended)
+            return _choose(of_request(self._evidence.lines(key)), mark, first=first, ended=ended)
 
         return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False) or look(ended=True)
 
@@ -212,20 +214,29 @@ class Tracer:
         return self._records.wait(look, _TIMEOUT_S)
 
 
-def _of_request(line: EvidenceLine, *, began: float, ended: float, own: bool) -> bool:
-    """Return whether a line can be about a request, by the time.
+def _since(lines: _Lines, *, began: float) -> _Lines:
+    """Return the lines about a connection that other requests use, too: it may be older, but was open since then."""
+    return [line for line in lines if not line.start or line.end >= began - _CLOCK_S]
 
-    Two connections may have the same two ends, one after the other.
+
+def _of_own_connection(lines: _Lines, *, began: float, over: float, answered: bool) -> _Lines:
+    """Return the lines about a connection that was opened for a request alone.
+
+    The system gives a port again, so other connections may have had the same two ends before and after.
 
     Args:
-        line: A line about a connection with the right ends.
-        began: When the request began, in seconds since the epoch.
-        ended: When it was over.
-        own: Whether the connection was opened for this request. A shared one may be older, if it was still open.
+        lines: The proxy's lines about connections with these ends.
+        began: When the connection was opened at the earliest, in seconds since the epoch.
+        over: When the client, or the proxy before, was done with it.
+        answered: Whether an answer came back, so that the proxy had accepted the connection by then. Otherwise it may
+            accept it later, but before any other one with these ends.
     """
-    if not line.start:
-        return True
-    return began - _CLOCK_S <= (line.start if own else line.end) and line.start <= ended + _CLOCK_S
+    since = [line for line in lines if not line.start or line.start >= began - _CLOCK_S]
+    found = [line for line in since if line.start <= over + _CLOCK_S]
+    if found or answered:
+        return found
+    first = min(since, key=lambda line: line.start, default=None)
+    return [line for line in since if first and line.start <= first.end]
 
 
 def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:
