@@ -19,6 +19,7 @@ from enrichment.redrive.dead_letters import DeadLetter, Selection, Verdict, orig
 from enrichment.redrive.errors import RedriveError
 from enrichment.redrive.pubsub import DeadLetterSource
 
+from enrichment_beam.backfill.shard import add, counts
 from enrichment_beam.enrich import not_finished
 from enrichment_beam.messages import received
 from enrichment_beam.shared_engine import Lease
@@ -148,7 +149,7 @@ def _take_all(
         verdict = chosen.decide(found)
         if verdict is not Verdict.REDRIVE:
             state.left += 1
-            state.reasons[verdict.value] = state.reasons.get(verdict.value, 0) + 1
+            add(state.reasons, {verdict.value: 1})
             continue
         redriven = original(found)
         bundle.add(
@@ -169,13 +170,12 @@ def _take_all(
             continue
         state.rows += ended.tally.rows
         state.retries += ended.tally.tries - 1
-        state.outcomes[disposition.value] = state.outcomes.get(disposition.value, 0) + 1
-        for cache in ended.tally.lookups:
-            state.lookups[cache] = state.lookups.get(cache, 0) + 1
+        add(state.outcomes, {disposition.value: 1})
+        add(state.lookups, counts(ended.tally.lookups))
         if disposition is Disposition.DEAD_LETTERED:
             state.left += 1
             reason = ended.outcome.reason
-            state.reasons[reason] = state.reasons.get(reason, 0) + 1
+            add(state.reasons, {reason: 1})
             state.examples.setdefault(reason, f"{run.shard.name}: {ended.outcome.detail}")
             continue
         yield ended.ticket
