@@ -125,17 +125,16 @@ def compose(
     for name in reversed(_OPTIONAL):
         if len(theirs) + len(ours) > MAX_ATTRIBUTES:
             del ours[name]
-    dead_letter = _dead_letter(message, theirs, ours)
+    publishable = len(theirs)
+    dead_letter = _dead_letter(message, theirs, ours, publishable)
     for fewer in (ours.keys() - {DETAIL}, ESSENTIAL):
         if dead_letter.size_bytes <= MAX_REQUEST_BYTES:
             break
         ours = {name: ours[name] for name in ours if name in fewer}
-        dead_letter = _dead_letter(message, theirs, ours)
-    left_out = 0
+        dead_letter = _dead_letter(message, theirs, ours, publishable)
     while dead_letter.size_bytes > MAX_REQUEST_BYTES and theirs:
         theirs.popitem()
-        left_out += 1
-        dead_letter = _dead_letter(message, theirs, ours, left_out)
+        dead_letter = _dead_letter(message, theirs, ours, publishable)
     return dead_letter
 
 
@@ -171,13 +170,13 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
 
 
 def _dead_letter(
-    message: Message, theirs: Mapping[str, str], ours: Mapping[str, str], left_out: int = 0
+    message: Message, theirs: Mapping[str, str], ours: Mapping[str, str], publishable: int
 ) -> DeadLetter:
     kept = dict(theirs)
     if len(kept) + len(ours) > MAX_ATTRIBUTES:
         most = MAX_ATTRIBUTES - len(ours) - 1
         kept = dict(list(kept.items())[:most])
-    dropped = left_out + len(theirs) - len(kept)
+    dropped = publishable - len(kept)
     counted = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
     return DeadLetter(message.data, kept | dict(ours) | counted, message.ordering_key)
 
