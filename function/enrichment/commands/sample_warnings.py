@@ -56,25 +56,23 @@ def of_conditions(config: PipelineConfig, scopes: Sequence[Scope]) -> list[str]:
         *((f"the when of lookup {rules.name}", rules.when) for rules in config.lookups if rules.when),
     ]
     return [
-        f"{setting}: {condition.text} is {said} for a sample, which counts as true. Compare it, as in {instead}."
+        f"{setting}: {condition.text} is {misread[0]} for a sample, which counts as true. Compare it, as in "
+        f"{condition.text} {misread[1]}."
         for setting, condition in conditions
-        if (said := next(filter(None, (_read_as_false(condition, scope) for scope in scopes)), ""))
-        for instead in (
-            f"{condition.text} == 'true'" if said.startswith("the text") else f"{condition.text} != `0`",
-        )
+        if (misread := next(filter(None, (_read_as_false(condition, scope) for scope in scopes)), None))
     ]
 
 
-def _read_as_false(condition: Expression, scope: Scope) -> str:
-    """Return what a condition gives, where people read it as false and it is true; else an empty text."""
+def _read_as_false(condition: Expression, scope: Scope) -> tuple[str, str] | None:
+    """Return what a condition gives, and what to compare it with, where people read it as false and it is true."""
     try:
         found = condition.evaluate(scope)
     except EvaluationError:
-        return ""  # reported by itself
+        return None  # reported by itself
     if isinstance(found, str) and found.strip().casefold() in _FALSE_TEXTS:
-        return f"the text {found.strip().casefold()!r}"
+        return f"the text {found.strip().casefold()!r}", "== 'true'"
     is_zero = isinstance(found, int | float) and not isinstance(found, bool) and found == 0
-    return "the number 0" if is_zero else ""
+    return ("the number 0", "!= `0`") if is_zero else None
 
 
 def json_into_text(config: PipelineConfig, columns: Sequence[Column]) -> list[str]:
