@@ -428,12 +428,12 @@ variable "dead_letter_topic" {
 
   validation {
     condition     = can(regex("^(?:projects/(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19})/topics/[A-Za-z][A-Za-z0-9_.+%-]{2,254})$", var.dead_letter_topic))
-    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC: the project's id (6 to 30 characters) or number, and 3 to 255 characters."
+    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number, and a name of 3 to 255 characters."
   }
 
   validation {
     condition     = !can(regex("^(?:(?:.*/topics/)?goog)", var.dead_letter_topic))
-    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC: the project's id (6 to 30 characters) or number, and 3 to 255 characters."
+    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number, and a name of 3 to 255 characters."
   }
 }
 
@@ -444,12 +444,12 @@ variable "undelivered_topic" {
 
   validation {
     condition     = can(regex("^(?:projects/(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19})/topics/[A-Za-z][A-Za-z0-9_.+%-]{2,254})$", var.undelivered_topic))
-    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC: the project's id (6 to 30 characters) or number, and 3 to 255 characters."
+    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number, and a name of 3 to 255 characters."
   }
 
   validation {
     condition     = !can(regex("^(?:(?:.*/topics/)?goog)", var.undelivered_topic))
-    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC: the project's id (6 to 30 characters) or number, and 3 to 255 characters."
+    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number, and a name of 3 to 255 characters."
   }
 }
 

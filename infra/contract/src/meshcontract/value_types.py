@@ -226,7 +226,8 @@ PUBSUB_NAME = "[A-Za-z][A-Za-z0-9_.+%-]{2,254}"
 PUBSUB_RESERVED = (("(?:.*/topics/)?goog", "names that begin with goog are Google's own"),)
 FULL_TOPIC = Type(
     "the full name of a topic",
-    "projects/PROJECT/topics/TOPIC: the project's id (6 to 30 characters) or number, and 3 to 255 characters",
+    "projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number, and a name of 3 to 255 "
+    "characters",
     f"projects/{PROJECT_OR_NUMBER}/topics/{PUBSUB_NAME}",
     hidden=PUBSUB_RESERVED,
 )
