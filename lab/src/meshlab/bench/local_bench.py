@@ -24,7 +24,7 @@ from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.istio.read.object_kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -75,8 +75,7 @@ class LocalBench:
         Raises:
             BenchError: Something did not start.
         """
-        mesh = with_asked_ports(loaded.with_workloads(setup.workloads), cases)
-        mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
+        mesh = loaded.set_up(setup, cases)
         run = self._run_for(setup, client_authorities(mesh))
         try:
             run.follow(mesh, cases)
@@ -134,6 +133,11 @@ class LocalMesh:
     def with_workloads(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
         """Return the mesh with the workloads that a case file declares."""
         return self._read(declared) if declared else self._mesh
+
+    def set_up(self, setup: Setup, cases: Iterable[Case]) -> Mesh:
+        """Return the mesh with what a case file states of workloads and addresses, and the ports that cases ask for."""
+        mesh = with_asked_ports(self.with_workloads(setup.workloads), cases)
+        return replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
 
     def with_inputs(self, inputs: Inputs) -> LocalMesh:
         """Return another mesh of the same bench, with other manifests and the same settings."""

@@ -13,7 +13,6 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING
 
-from meshlab.bench.asked_ports import with_asked_ports
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
 from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.planning.destination import destination_of
@@ -71,8 +70,7 @@ class Side:
         self.loaded = loaded
         self._setup = setup
         self._cases = cases
-        mesh = with_asked_ports(loaded.with_workloads(setup.workloads), cases)
-        self.mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
+        self.mesh = loaded.set_up(setup, cases)
         self._addresses = addresses
         self._workloads = {workload.ref: workload for workload in self.mesh.workloads}
         self._texts: dict[WorkloadRef, str] = {}
