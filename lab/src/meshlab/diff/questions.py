@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Question
-from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.case_file import CaseFileError, check_against
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import MeshNames, Setup
@@ -100,19 +100,18 @@ def _each_once(questions: Iterable[Question]) -> Iterable[Question]:
 
 def _caller(case: Case) -> str:
     sender = case.sender
+    address = client_address(sender)
+    at = [f"from {address}"] if address else []
     match sender:
-        case FromOutside(gateway=gateway, address=address, certificate=certificate):
-            words = [f"outside {gateway}"]
-            words += [f"from {address}"] if address else []
+        case FromOutside(gateway=gateway, certificate=certificate):
+            words = [f"outside {gateway}", *at]
             words += [f"certificate of {certificate.authority}"] if certificate else []
         case FromWorkload(workload=workload):
             words = [str(workload)]
-        case FromBypass(workload=workload, mode=mode, address=address):
-            words = [f"{workload or 'a stranger'} past its sidecar, {mode}"]
-            words += [f"from {address}"] if address else []
-        case FromForeignMesh(identity=identity, address=address):
-            words = [f"another mesh's {identity}"]
-            words += [f"from {address}"] if address else []
+        case FromBypass(workload=workload, mode=mode):
+            words = [f"{workload or 'a stranger'} past its sidecar, {mode}", *at]
+        case FromForeignMesh(identity=identity):
+            words = [f"another mesh's {identity}", *at]
     return ", ".join([*words, *map(_token, case.tokens)])
 
 

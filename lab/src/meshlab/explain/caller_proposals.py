@@ -50,7 +50,7 @@ def fitting_token(
     if token.issuer is None:
         return None
     token, place = _where_it_is_found(token, [rule for _, _, rule in context.jwt_rules])
-    claims = ", ".join(f"{name} {_shown(value)}" for name, value in token.claims.items())
+    claims = ", ".join(f"{name} {safe(value)}" for name, value in token.claims.items())
     text = (
         f"the caller sends a valid token of {safe(token.issuer)}{place}{f' with {claims}' if claims else ''}"
     )
@@ -151,7 +151,3 @@ def _repaired(token: TokenSpec, issuers: Sequence[str], part: str) -> TokenSpec:
         claims["sub"] = _ANYONE
     issuer = token.issuer if token.issuer in issuers else (issuers[0] if issuers else token.issuer)
     return replace(token, flaw="", literal=None, claims=claims, issuer=issuer)
-
-
-def _shown(value: object) -> str:
-    return safe(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.report.outcome_texts import place, request
 from meshlab.explain.connection_steps import chain_step, client_tls_step, listener_step
 from meshlab.explain.destination_steps import destination_step, upstream_tls_step
@@ -177,19 +177,19 @@ def _decision(verdict: Verdict) -> Decision:
 
 
 def _sender(case: Case) -> str:
+    address = client_address(case.sender)
+    at = [f"from {address}"] if address else []
     match case.sender:
-        case FromOutside(gateway=gateway, address=address, certificate=certificate):
-            parts = [f"a client outside the mesh, at {gateway}"]
-            parts += [f"from {address}"] if address else []
+        case FromOutside(gateway=gateway, certificate=certificate):
+            parts = [f"a client outside the mesh, at {gateway}", *at]
             parts += [f"with a certificate of {certificate.authority}"] if certificate else []
         case FromWorkload(workload=workload):
             parts = [f"{workload}, through its sidecar"]
-        case FromBypass(workload=sender, to=to, mode=mode, address=address):
-            parts = [f"{sender or 'a client without an identity'}, past its sidecar straight to {to}, {mode}"]
-            parts += [f"from {address}"] if address else []
-        case FromForeignMesh(identity=identity, to=to, address=address):
-            parts = [f"{identity} of another mesh, straight to {to}"]
-            parts += [f"from {address}"] if address else []
+        case FromBypass(workload=sender, to=to, mode=mode):
+            who = sender or "a client without an identity"
+            parts = [f"{who}, past its sidecar straight to {to}, {mode}", *at]
+        case FromForeignMesh(identity=identity, to=to):
+            parts = [f"{identity} of another mesh, straight to {to}", *at]
     return ", ".join([*parts, *_tokens(case)])
 
 
