@@ -16,6 +16,7 @@ from meshlab.bench.case import AppSpec, Certificate
 from meshlab.bench.planning.destination import destination_of
 from meshlab.errors import LabError
 from meshlab.istio import Placement
+from meshlab.istio.read.hosts import is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,7 @@ def impostors(meshes: Sequence[Mesh], battery: Battery) -> tuple[Battery, ...]:
     hosts = {host for mesh in meshes for host in _checked_hosts(mesh)}
     asked: dict[object, dict[object, Question]] = {}
     for question in battery.questions:
-        if not any(_covers(host, question.target) for host in hosts):
+        if not any(is_subset(question.target, host) for host in hosts):
             continue
         # Clients of one port may speak TLS themselves, and on another one the proxy does it for them.
         found = asked.setdefault((question.target, _port(question)), {})
@@ -87,11 +88,6 @@ def _port(question: Question) -> object:
     except LabError:
         return None
     return to.port, to.tls
-
-
-def _covers(host: str, name: str) -> bool:
-    """Return whether the host of a DestinationRule, which may be a wildcard, is that of a server."""
-    return host == name or (host.startswith("*") and name.endswith(host[1:]))
 
 
 def _checked_hosts(mesh: Mesh) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.authorities import INTERNET, MESH
 from meshlab.bench.echo.table import EchoPort, EchoTable, ServerCertificate, StaticResponse
 from meshlab.errors import LabError
+from meshlab.istio.read.hosts import is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -211,7 +212,7 @@ class Applications:
 
 def _is_of(name: str, wildcards: Iterable[str]) -> bool:
     """Return whether a host is one of a wildcard, or the wildcard itself."""
-    return any(name == each or name.endswith(each[1:]) for each in wildcards)
+    return any(is_subset(name, each) for each in wildcards)
 
 
 def _named_addresses(mesh: MeshUnderTest) -> dict[Address, tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file.format_words import NONE
 from meshlab.bench.verdicts.verdict import Mismatch
+from meshlab.istio.read.hosts import is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,8 +53,8 @@ def _ending(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
 
 def _answerer(expect: Expectation, verdict: Verdict, asked: str) -> Iterator[Mismatch]:
     app = verdict.app or ""
-    names = (app, asked) if app.startswith("*") and asked.endswith(app[1:]) else (app,)
-    if expect.apps and not set(names) & set(expect.apps):
+    names = {app, asked} if is_subset(asked, app) else {app}  # the asked host of a wildcard
+    if expect.apps and not names & set(expect.apps):
         wanted = f"the application of {' or '.join(expect.apps)}"
         yield Mismatch("app", wanted, verdict.missing or verdict.summary)
     if expect.proxy is not None and verdict.proxy != expect.proxy:
