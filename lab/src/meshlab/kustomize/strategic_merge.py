@@ -74,7 +74,7 @@ class _Merger:
             return self._merge_keyed(old, new, schema, where)
         if new is None or new is ABSENT:
             return ABSENT if new is None else old
-        # kustomize keeps the quotes of a scalar, which turn a number that replaces a shown_value string into a string.
+        # kustomize keeps the quotes of a scalar, which turn a number that replaces a quoted string into a string.
         return text(new) if isinstance(old, str) and shape is str and plain(old) != old else new
 
     def _merge_maps(self, old: Maybe, new: Maybe, schema: Schema | None, where: str) -> Maybe:
