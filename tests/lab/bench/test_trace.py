@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from meshlab.bench.verdicts.verdict import Verdict
 
-CART = WorkloadRef("shop", "cart")
+CART, STOCK = WorkloadRef("shop", "cart"), WorkloadRef("shop", "stock")
 ENTRY, APP, CLIENT = "127.0.0.1:2000", "127.0.0.1:3000", "127.0.0.1:40000"
+SECOND, SECOND_CLIENT = "127.0.0.1:2100", "127.0.0.1:45000"
 BEGAN, ENDED = 1_700_000_000.5, 1_700_000_000.6
 OWN = "spiffe://cluster.local/ns/shop/sa/own"
 GATEWAY = "spiffe://cluster.local/ns/edge/sa/gateway"
@@ -49,7 +50,7 @@ def traced(
 ) -> Verdict:
     """The verdict where the proxy logged these lines, others `later`, and the application these records."""
     evidence = LineFollower[EvidenceLine](
-        lambda _, text: parse_line(CART, text),
+        lambda _, text: parse_line(STOCK if json.loads(text)["client"] == SECOND_CLIENT else CART, text),
         lambda line: (evidence_key(line.proxy, line.client, line.server),),
     )
     recorded = LineFollower[dict[str, Any]](
@@ -68,7 +69,7 @@ def traced(
     with (tmp_path / "record").open("a") as log:
         log.writelines(json.dumps(record) + "\n" for record in records)
     addresses: Any = SimpleNamespace(
-        ports={(CART, 80): Address("127.0.0.1", 2000)},
+        ports={(CART, 80): Address("127.0.0.1", 2000), (STOCK, 80): Address("127.0.0.1", 2100)},
         apps={(CART, 80): Address("127.0.0.1", 3000)},
         external={},
         outbound={},
@@ -127,6 +128,50 @@ def test_a_connection_without_an_answer_is_the_first_of_those_that_had_the_clien
         verdict = traced(tmp_path, lines, Reply(CLIENT, failure="no answer in time"))
         assert verdict.proxy == CART
         assert [hop.line.peer for hop in verdict.hops] == [OWN]
+
+
+FIRST_HOP = OF_GATEWAY | {
+    "start": f"{BEGAN + 0.01:.6f}",
+    "duration_ms": 20,
+    "peer": OWN,
+    "upstream": SECOND,
+    "upstream_client": SECOND_CLIENT,
+}
+
+
+def second_hop(start: float, duration_ms: int, peer: str) -> list[dict[str, Any]]:
+    """What the second proxy logs about a connection of the first one that it refuses."""
+    line = {"scope": "tcp", "client": SECOND_CLIENT, "server": SECOND, "start": f"{start:.6f}"}
+    line |= {"peer": peer, "termination": "rbac_access_denied_matched_policy[none]"}
+    return [line | {"log_type": "TcpUpstreamConnected"}, line | {"duration_ms": duration_ms}]
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["no answer", "answered"])
+def test_a_tcp_proxy_may_give_a_client_a_connection_that_it_opened_for_another_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """Of connections opened at the same time, the client that came first gets the one that is ready first."""
+    monkeypatch.setattr("meshlab.bench.verdicts.trace._WRITTEN_S", 0.1)
+    own = second_hop(BEGAN + 0.005, 15, OWN)
+    others = [
+        *second_hop(BEGAN - 0.1, 50, GATEWAY),
+        *second_hop(BEGAN + 0.001, 2, GATEWAY),
+        *second_hop(ENDED + 0.1, 2, GATEWAY),
+    ]
+    reply = Reply(CLIENT, body=b"x") if answered else Reply(CLIENT, failure="closed")
+    for lines in ([FIRST_HOP, *own, *others], [*others, *own, FIRST_HOP]):
+        verdict = traced(tmp_path, lines, reply)
+        assert [hop.workload for hop in verdict.hops] == [CART, STOCK]
+        assert [hop.line.peer for hop in verdict.hops] == [OWN, OWN]
+
+
+def test_a_connection_that_a_proxy_opened_for_the_client_comes_before_an_older_one_that_was_still_open(
+    tmp_path: Path,
+) -> None:
+    """Where the port was given again in that time, the line of the client's own comes later."""
+    own, older = second_hop(BEGAN + 0.012, 15, OWN), second_hop(BEGAN + 0.005, 6, GATEWAY)
+    verdict = traced(tmp_path, [FIRST_HOP, *older], Reply(CLIENT, failure="closed"), later=own)
+    assert [hop.line.peer for hop in verdict.hops] == [OWN, OWN]
 
 
 def test_what_an_application_received_before_on_the_same_connection_is_another_requests(

@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.verdicts.addresses import external_host, subset_of
 from meshlab.bench.verdicts.hop import Hop
+from meshlab.bench.verdicts.request_lines import CLOCK_S, choose, own_connection, shared_connection
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.addresses import AddressIndex, Place
+    from meshlab.bench.verdicts.request_lines import SelectLines
     from meshlab.istio.read.workload_ref import WorkloadRef
 
-    _Lines = list[EvidenceLine]
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
 _TIMEOUT_S = 5.0
+# By then a proxy has written what it knew when the answer came, even on a busy machine.
+_WRITTEN_S = 1.0
 _MAX_HOPS = 16
-# Envoy cuts off parts of a microsecond. Within more time a port could have been another connection's.
-_CLOCK_S = 0.0001
 
 Record = dict[str, Any]
 
@@ -131,21 +130,15 @@ class Tracer:
             # The client's own connection is of this case alone, and so is one that a TCP proxy opened for it. Those of
             # HTTP proxies are shared.
             own = number == 0 or hops[-1].line.scope != "http"
-            of_request = (
-                partial(_of_own_connection, began=began, over=over, answered=reply.answered)
+            candidates = (
+                own_connection(began, over, first=number == 0, answered=reply.answered)
                 if own
-                else partial(_since, began=began)
+                else (shared_connection(began),)
             )
             # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
             ended = ended or (own and self._records_policies(place.workload))
             key = evidence_key(place.workload, client, address)
-            line = self._line(
-                key,
-                mark,
-                first=number == 0,
-                ended=ended,
-                of_request=of_request,
-            )
+            line = self._line(key, mark, candidates, first=number == 0, ended=ended)
             if line is None:
                 missing = (
                     f"the proxy of {place.workload} logged nothing about the request in {_TIMEOUT_S:g} s"
@@ -153,7 +146,7 @@ class Tracer:
                 return _Trail(tuple(hops), missing=missing)
             if line.connected and own and not line.peer:
                 # Its first line may be older than the end of the TLS handshake; the last one names the client.
-                last = self._line(key, mark, first=number == 0, ended=True, of_request=of_request)
+                last = self._line(key, mark, candidates, first=number == 0, ended=True)
                 line = replace(line, peer=last.peer) if last else line
             if own:  # the next connection was opened while this one was there
                 began, over = max(began, line.start), line.end
@@ -174,12 +167,27 @@ class Tracer:
         return self._relayed(client) or (address, "")
 
     def _line(
-        self, key: str, mark: str, *, first: bool, ended: bool, of_request: Callable[[_Lines], _Lines]
+        self,
+        key: str,
+        mark: str,
+        candidates: tuple[SelectLines, ...],
+        *,
+        first: bool,
+        ended: bool,
     ) -> EvidenceLine | None:
-        def look(*, ended: bool = ended) -> EvidenceLine | None:
-            return _choose(of_request(self._evidence.lines(key)), mark, first=first, ended=ended)
+        def look(select: SelectLines, *, ended: bool = ended) -> EvidenceLine | None:
+            return choose(select(self._evidence.lines(key)), mark, first=first, ended=ended)
 
-        return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False) or look(ended=True)
+        *likely, all_of_them = candidates
+        for select in likely:
+            line = self._evidence.wait(partial(look, select), _WRITTEN_S)
+            if line is not None:
+                return line
+        return (
+            self._evidence.wait(partial(look, all_of_them), _TIMEOUT_S)
+            or look(all_of_them, ended=False)
+            or look(all_of_them, ended=True)
+        )
 
     def _by_app(self, verdict: Verdict, trail: _Trail, mark: str) -> Verdict:
         place = trail.app
@@ -207,62 +215,11 @@ class Tracer:
         key = record_key(_port(trail.app_address), trail.app_client)
 
         def look() -> Record | None:
-            records = [record for record in self._records.lines(key) if record["at"] >= began - _CLOCK_S]
+            records = [record for record in self._records.lines(key) if record["at"] >= began - CLOCK_S]
             found = [record for record in records if record["mark"] in ("", mark)]
             return found[-1] if found else None
 
         return self._records.wait(look, _TIMEOUT_S)
-
-
-def _since(lines: _Lines, *, began: float) -> _Lines:
-    """Return the lines about a connection that other requests use, too: it may be older, but was open since then."""
-    return [line for line in lines if not line.start or line.end >= began - _CLOCK_S]
-
-
-def _of_own_connection(lines: _Lines, *, began: float, over: float, answered: bool) -> _Lines:
-    """Return the lines about a connection that was opened for a request alone.
-
-    The system gives a port again, so other connections may have had the same two ends before and after.
-
-    Args:
-        lines: The proxy's lines about connections with these ends.
-        began: When the connection was opened at the earliest, in seconds since the epoch.
-        over: When the client, or the proxy before, was done with it.
-        answered: Whether an answer came back, so that the proxy had accepted the connection by then. Otherwise it may
-            accept it later, but before any other one with these ends.
-    """
-    since = [line for line in lines if not line.start or line.start >= began - _CLOCK_S]
-    found = [line for line in since if line.start <= over + _CLOCK_S]
-    if found or answered:
-        return found
-    first = min(since, key=lambda line: line.start, default=None)
-    return [line for line in since if first and line.start <= first.end]
-
-
-def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:
-    """Return the line that says what a proxy did with a request, `None` while it may still come.
-
-    A connection between proxies carries many requests, distinguished by their marks, and may stay open long after this
-    one. The line of a connection that was proxied as TCP is preferred, because it says the most.
-
-    Args:
-        lines: The proxy's lines about one connection.
-        mark: The request's mark.
-        first: Whether the connection is the client's own, which the client has closed.
-        ended: Whether the connection must have ended.
-    """
-    # Of a request that could not be read there is no mark.
-    marks = (mark, "") if first else (mark,)
-    requests = [line for line in lines if line.scope == "http" and line.mark in marks]
-    ends = [line for line in lines if line.scope == "tcp" and not line.connected]
-    begins = [line for line in lines if line.scope == "tcp" and line.connected]
-    closed = [line for line in lines if line.scope == "connection"]
-    if requests or ends:
-        return (requests or ends)[-1]
-    # An older connection under the same address may have ended, while the line of a request that was answered comes.
-    if closed and ended:
-        return closed[-1]
-    return begins[-1] if begins and not (first or ended) else None
 
 
 def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:
