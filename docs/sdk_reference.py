@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 import re
@@ -59,7 +60,10 @@ def entry(package: str, name: str, value: object, shown: dict[object, str]) -> I
         yield f"Another name of `{module.__name__}.{value.__name__}`.\n"
         return
     is_protocol = getattr(value, "_is_protocol", False)
-    if not is_protocol:
+    if isinstance(value, type) and issubclass(value, enum.Enum):
+        # Its signature is that of its base, which each version of Python writes in another way.
+        yield ", ".join(f"`{name}.{member.name}` is `{member.value!r}`" for member in value) + ".\n"
+    elif not is_protocol:
         yield _signature(name, value)
     yield from _prose(_doc(value))
     if isinstance(value, type):
