@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from meshlab.lab.project import Project
 from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.stack import Lab, shipped
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 ROOT = Path(__file__).parent.parent
+
+# How long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile("no time limit", hypothesis_settings.default, deadline=None)
+hypothesis_settings.load_profile("no time limit")
 
 Edit = tuple[str, str, str]
 Edited = Callable[..., Project]

@@ -40,8 +40,10 @@ def python(code: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]"
 
 
 def test_import_loads_no_http_client_no_crypto_and_no_google_client(settings: dict[str, str]) -> None:
+    # The framework's command loads uvicorn_worker next. typing_extensions is starlette's before Python 3.13, and
+    # msgspec takes it where it is installed.
     code = """
-import sys, functions_framework.aio, uvicorn_worker  # the second is what the framework's command loads next
+import sys, functions_framework.aio, uvicorn_worker, typing_extensions
 a = set(sys.modules)
 import main
 print(*a)
