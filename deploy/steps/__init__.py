@@ -86,5 +86,5 @@ def _interrupt(number: int, _: object) -> None:
 
 def relative(path: Path) -> str:
     """Return the path relative to the repository's root, for messages and printed commands."""
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))
     return str(resolved.relative_to(ROOT)) if resolved.is_relative_to(ROOT) else str(path)

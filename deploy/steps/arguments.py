@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from . import CONTRACT, ROOT
@@ -46,7 +47,12 @@ def folder_to_make(text: str) -> Path:
     It never is the root of the file system, the repository, or a folder around the repository: what is there would be
     replaced.
     """
-    if ROOT.is_relative_to(_path(text).resolve()):
+    path = _path(text)
+    if path.is_symlink() and not path.exists():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is a symbolic link that leads nowhere; name a folder to make"
+        )
+    if ROOT.is_relative_to(os.path.realpath(path)):
         raise argparse.ArgumentTypeError(
             f"{text!r} holds this repository; name a folder to make, such as build/function"
         )

@@ -166,6 +166,15 @@ def test_a_folder_that_must_not_be_written_is_refused_in_one_line(name: str, opt
     assert done.stderr.splitlines()[-1].startswith(f"deploy/{name}: error: argument {option}: ")
 
 
+@pytest.mark.parametrize("name", ["package", "write-alerts"])
+def test_a_link_that_leads_in_a_circle_is_no_folder_to_make(tmp_path: Path, name: str) -> None:
+    link = tmp_path / "circle"
+    link.symlink_to(link)
+    done = script(name, "--output", str(link))
+    assert done.returncode == 2
+    assert f"{str(link)!r} is a symbolic link that leads nowhere" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("value", ["", "/", str(ROOT / "nothing.env")])
 @pytest.mark.parametrize("name", ["deploy", "subscription", "write-alerts"])
 def test_a_contract_that_is_no_file_is_refused_in_one_line(name: str, value: str) -> None:

@@ -325,6 +325,8 @@ def test_build_metadata_is_passed_over(tmp_path: Path) -> None:
         ("namePrefix: 1", "kustomization.yaml: namePrefix: expected a string, found 1; quote it."),
         ("resources: a.yaml", "kustomization.yaml: resources: expected a list, found 'a.yaml'."),
         ("resources: [missing.yaml]", "missing.yaml: cannot be read: No such file or directory."),
+        ("resources: [circle.yaml]", "circle.yaml: cannot be read: Too many levels of symbolic links."),
+        ("resources: [circle]", "circle: cannot be read: Too many levels of symbolic links."),
         ("resources: [../a.yaml]", "kustomization.yaml: resources: ../a.yaml lies outside "),
         ("resources: [a.yaml, a.yaml]", "a.yaml:1: Service ns/s: the same object comes from a.yaml already."),
         (
@@ -390,6 +392,8 @@ def test_what_lies_outside_the_subset_is_refused(
             "a.yaml": SERVICE,
         },
     )
+    for circle in ("circle", "circle.yaml"):
+        (tmp_path / "inner" / circle).symlink_to(circle)
     monkeypatch.chdir(tmp_path / "inner")
 
     with pytest.raises(ManifestError) as caught:

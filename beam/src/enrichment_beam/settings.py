@@ -263,7 +263,7 @@ def _schemas(
     except ValueError:
         return  # reported by the settings
     for name in sorted(_named("schema", document)):
-        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        if not Path(os.path.realpath(folder / name)).is_relative_to(os.path.realpath(folder)):
             problems.append(
                 f"{name}, a schema of pipeline.toml, lies outside of its folder and cannot travel with it."
             )

@@ -269,25 +269,25 @@ def test_a_list_of_audiences_is_nothing_that_google_issues(caller: Caller, other
     refused(caller.send(bearer(caller.token(aud=[caller.door.url, *others]))), 401)
 
 
-NOW = int(time.time())
-BAD_CLAIMS: dict[str, dict[str, object]] = {
-    "expired": {"iat": NOW - 7200, "exp": NOW - 3600},
-    "without an end": {"exp": None},
-    "lives for a day": {"exp": NOW + 86400},
-    "from the future, by nbf": {"nbf": NOW + 1800},
-    "from the future, by iat and exp": {"iat": NOW + 3600, "exp": NOW + 7200},
-    "another issuer": {"iss": "https://issuer.example"},
-    "an issuer that begins like Google's": {"iss": f"{ISSUER}.example"},
-    "the issuer without its scheme": {"iss": ISSUER.removeprefix("https://")},
-    "without an issuer": {"iss": None},
-    "without an audience": {"aud": None},
-    "issued by its own account": {"iss": ORDERS, "sub": ORDERS},
+HOUR_S = 3600
+BAD_CLAIMS: dict[str, Callable[[int], dict[str, object]]] = {
+    "expired": lambda now: {"iat": now - 2 * HOUR_S, "exp": now - HOUR_S},
+    "without an end": lambda _: {"exp": None},
+    "lives for a day": lambda now: {"exp": now + 24 * HOUR_S},
+    "from the future, by nbf": lambda now: {"nbf": now + HOUR_S // 2},
+    "from the future, by iat and exp": lambda now: {"iat": now + HOUR_S, "exp": now + 2 * HOUR_S},
+    "another issuer": lambda _: {"iss": "https://issuer.example"},
+    "an issuer that begins like Google's": lambda _: {"iss": f"{ISSUER}.example"},
+    "the issuer without its scheme": lambda _: {"iss": ISSUER.removeprefix("https://")},
+    "without an issuer": lambda _: {"iss": None},
+    "without an audience": lambda _: {"aud": None},
+    "issued by its own account": lambda _: {"iss": ORDERS, "sub": ORDERS},
 }
 
 
 @pytest.mark.parametrize("name", BAD_CLAIMS)
 def test_a_token_with_bad_claims_is_not_accepted(caller: Caller, name: str) -> None:
-    refused(caller.send(bearer(caller.token(**BAD_CLAIMS[name]))), 401)
+    refused(caller.send(bearer(caller.token(**BAD_CLAIMS[name](int(time.time()))))), 401)
 
 
 def kid(caller: Caller) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from meshlab.diff.repository import LINK
@@ -13,7 +13,6 @@ from meshlab.named_files import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from meshlab.diff.repository import Entry, Repository
 
@@ -108,7 +107,5 @@ def _make_links(directory: Path, links: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stays(link: Path, directory: Path) -> bool:
-    try:
-        return link.resolve().is_relative_to(directory)
-    except (OSError, RuntimeError):
-        return False  # a circle
+    end = Path(os.path.realpath(link))
+    return end.is_relative_to(directory) and not end.is_symlink()  # as it is in a circle

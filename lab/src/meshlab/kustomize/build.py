@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshlab.kustomize.accumulator import Accumulator
 from meshlab.kustomize.configuration import DEFAULTS, Configuration, read_configuration
 from meshlab.kustomize.crd_references import read_definitions
-from meshlab.kustomize.file_access import Files, is_remote, name
+from meshlab.kustomize.file_access import Files, is_remote, name, real_path
 from meshlab.kustomize.finish import finish
 from meshlab.kustomize.generators import generate
 from meshlab.kustomize.kustomization import Kustomization, read_kustomization
@@ -93,7 +93,7 @@ class _Builder:
             )
         # The first kustomization that sets schemas sets them for all.
         self._schema_of = self._schema_of or read_schemas(kustomization, alone=not above)
-        above = (*above, kustomization.directory.resolve())
+        above = (*above, real_path(kustomization.directory))
         for reference in kustomization.strings("resources"):
             self._take_resource(reference, kustomization, above, accumulator)
         added = _configuration(kustomization)
@@ -143,7 +143,7 @@ class _Builder:
         self.run(below, above, accumulator)
 
     def _below(self, directory: Path, above: tuple[Path, ...], where: str) -> Kustomization:
-        resolved = directory.resolve()
+        resolved = real_path(directory)
         if any(parent.is_relative_to(resolved) for parent in above):
             raise ManifestError(
                 f"{where}: {name(directory)}: refers to itself or to a directory above it, which is a cycle."

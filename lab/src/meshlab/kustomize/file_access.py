@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.manifest import ManifestError
@@ -11,9 +12,13 @@ from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-__all__ = ["Files", "is_remote", "name"]
+__all__ = ["Files", "is_remote", "name", "real_path"]
+
+
+def real_path(path: Path) -> Path:
+    """Return the path without symbolic links; one that leads in a circle stays, and cannot be read."""
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle before Python 3.13
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Files:
     @classmethod
     def of(cls, substitutes: Mapping[Path, str]) -> Files:
         """Return access with those contents in place of those files."""
-        return cls({path.resolve(): text for path, text in substitutes.items()})
+        return cls({real_path(path): text for path, text in substitutes.items()})
 
     def read(self, path: Path) -> str:
         """Return the content of a text file.
@@ -48,7 +53,7 @@ class Files:
         Raises:
             ManifestError: It cannot be read.
         """
-        if (text := self.substitutes.get(path.resolve())) is not None:
+        if (text := self.substitutes.get(real_path(path))) is not None:
             return text.encode()
         try:
             return read_bytes(path)
@@ -64,7 +69,7 @@ class Files:
         if is_remote(reference):
             raise ManifestError(f"{where}: {reference} is remote, and nothing is fetched; list a copy of it.")
         path = directory / reference
-        if not path.resolve().is_relative_to(directory.resolve()):
+        if not real_path(path).is_relative_to(real_path(directory)):
             raise ManifestError(
                 f"{where}: {reference} lies outside {name(directory)}; kubectl refuses such files."
             )
