@@ -5,6 +5,7 @@ import copy
 import json
 import pickle
 import pydoc
+import re
 import socket
 import subprocess
 import sys
@@ -101,11 +102,8 @@ def test_help_shows_signatures_without_names_of_the_implementation(kind: type) -
     assert "+Result" not in shown
     assert "<class '" not in shown
     for verb in ("get", "post", "put", "patch", "delete", "head", "options", "request"):
-        assert (
-            f"\n |  {verb}(self, path" in shown
-            or f"\n |  async {verb}(self, path" in shown
-            or (f" {verb}(self, method" in shown)
-        )
+        # Python 3.13 writes a long signature with a line for each parameter.
+        assert re.search(rf"\n \|  (async )?{verb}\([\s|]*self,[\s|]*(path_template|method)\b", shown)
 
 
 @pytest.mark.parametrize("leak", [pickle.dumps, copy.deepcopy])
