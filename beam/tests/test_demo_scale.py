@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_rows_and_dead_letters_of_beam_equal_those_of_the_function() -> None:
     done = subprocess.run(
-        [ROOT / ".venv/bin/python", ROOT / "beam/demo/scale.py", "--events=300"],
+        [ROOT / ".venv/bin/python", ROOT / "beam/demo/scale.py", "--events=300", "--workers=1"],
         capture_output=True,
         text=True,
         check=False,

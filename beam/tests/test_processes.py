@@ -115,7 +115,7 @@ def test_a_run_whose_worker_is_killed_ends_and_says_so(
 def test_a_fault_ends_a_run_with_a_sentence(env: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n".join([event(1), event(2, user_id="denied"), event(3)]))
-    code, said = end_of(command(env, f"--files={path}", f"--journal={tmp_path}/journal"))
+    code, said = end_of(command(env, f"--files={path}", f"--journal={tmp_path}/journal", "--workers=1"))
     assert code == 1
     assert "not_allowed at lookup is a fault of the configuration: " in said
     begins_at = len(event(1)) + 1
@@ -155,7 +155,7 @@ def test_a_backfill_that_is_killed_goes_on_and_doubles_nothing(
     assert len(table.rows()) < 2400
     before = {one.name for one in journal.glob("shards/*.json") if _is_done(one)}
     gateway.reset()
-    code, said = end_of(command(env, *options))
+    code, said = end_of(command(env, *options, "--workers=1"))
     assert code == 0, said
     assert "Going on with" in said
     assert len(gateway.seen) < 2400, "what was finished is not looked up again"

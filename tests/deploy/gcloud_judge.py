@@ -44,8 +44,7 @@ def messages(rows: list[list[Any]]) -> list[str]:
 
 
 def commands(rows: list[list[str]]) -> dict[str, str]:
-    cli = gcloud_main.CreateCLI([])
-    parser = cli._CLI__parser
+    parser = CLI._CLI__parser
     refused = {}
     for words in rows:
         error = io.StringIO()
@@ -66,7 +65,7 @@ def runs(rows: list[list[str]]) -> list[tuple[int, str, str]]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
             log.Reset(out, error)
             try:
-                gcloud_main.CreateCLI([]).Execute(words[1:])
+                CLI.Execute(words[1:])
             except SystemExit as ended:
                 code = ended.code if isinstance(ended.code, int) else 1
             except Exception as problem:  # noqa: BLE001 - gcloud raises many kinds
@@ -77,6 +76,8 @@ def runs(rows: list[list[str]]) -> list[tuple[int, str, str]]:
     return printed
 
 
+# One for all commands: it keeps what it has loaded of gcloud's tree.
+CLI = gcloud_main.CreateCLI([])
 asked = json.load(sys.stdin)
 out = {
     "unknown": messages(asked["messages"]),

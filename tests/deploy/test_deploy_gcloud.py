@@ -234,13 +234,13 @@ def test_with_eventarc_the_permission_to_deliver_comes_after_the_delivery_settin
 
 
 def test_gcloud_says_in_known_words_that_a_service_does_not_exist_and_in_others_that_it_is_denied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, loaded_gcloud: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That functions and subscriptions do not exist, it says in the stories."""
     cloud = project()
     place = ("none", "--region=europe-west1")
     with serving(cloud) as port:
-        for name, value in environment(tmp_path, port).items():
+        for name, value in environment(tmp_path, port, tools=loaded_gcloud).items():
             monkeypatch.setenv(name, value)
         assert gcloud.optional(("run", "services", "describe", *place)) is None
         assert gcloud.optional(("run", "services", "get-iam-policy", *place)) is None

@@ -7,6 +7,7 @@ import gc
 import http.server
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -22,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.preloaded import served
+
 
 def pem_of(key: Any) -> bytes:
     pem: bytes = key.private_bytes(
@@ -33,6 +36,24 @@ def pem_of(key: Any) -> bytes:
 @pytest.fixture(scope="session")
 def pem() -> bytes:
     return pem_of(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture(scope="session")
+def forked_meshpass() -> Iterator[Path]:
+    """The command `meshpass` with its imports behind it, which take most of the time of a short run.
+
+    Tests of how the command starts, or of the streams that Python opens at its start, start it as a user does.
+    """
+    package = Path(meshpass.__file__).parent / "cli"
+    modules = [f"meshpass.cli.{file.stem}" for file in sorted(package.glob("_[!_]*.py"))]
+    late = (
+        *("cryptography.hazmat.primitives.asymmetric.ec", "cryptography.hazmat.primitives.serialization"),
+        *("encodings.idna", "importlib.metadata", "meshpass._tokens.signed_jwt", "meshpass.keys"),
+        *("pydantic.plugin._loader", "rich.progress", "typer._adapters"),
+    )
+    script = Path(sys.executable).parent / "meshpass"
+    with served({"meshpass": script}, [sys.executable], [*late, *modules]) as folder:
+        yield folder / "meshpass"
 
 
 @pytest.fixture

@@ -59,10 +59,10 @@ def claims(token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
-def on_a_terminal(*arguments: str, environ: dict[str, str]) -> str:
+def on_a_terminal(command: Path, *arguments: str, environ: dict[str, str]) -> str:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [COMMAND, *arguments], stdout=theirs, stderr=theirs, env={**os.environ, **environ, "COLUMNS": "200"}
+        [command, *arguments], stdout=theirs, stderr=theirs, env={**os.environ, **environ, "COLUMNS": "200"}
     ) as process:
         os.close(theirs)
         shown = b""
@@ -88,18 +88,20 @@ def test_token_goes_into_a_pipe(run: Run) -> None:
 
 
 def test_a_terminal_shows_the_claims_and_not_the_token(environ: dict[str, str]) -> None:
-    shown = on_a_terminal("token", environ=environ)
+    shown = on_a_terminal(COMMAND, "token", environ=environ)
     assert "https://issuer.test" in shown
     assert "eyJ" not in shown
     assert "--show prints the token itself" in shown
 
-    assert "eyJ" in on_a_terminal("token", "--show", environ=environ)
+
+def test_a_terminal_shows_the_token_when_asked(environ: dict[str, str], forked_meshpass: Path) -> None:
+    assert "eyJ" in on_a_terminal(forked_meshpass, "token", "--show", environ=environ)
 
 
-def test_colours_are_for_a_terminal_that_wants_them(environ: dict[str, str]) -> None:
+def test_colours_are_for_a_terminal_that_wants_them(environ: dict[str, str], forked_meshpass: Path) -> None:
     coloured = {**environ, "TERM": "xterm"}
-    assert "\x1b[1m" in on_a_terminal("token", environ=coloured)
-    assert "\x1b[3" not in on_a_terminal("doctor", environ={**coloured, "NO_COLOR": "1"})
+    assert "\x1b[1m" in on_a_terminal(forked_meshpass, "token", environ=coloured)
+    assert "\x1b[3" not in on_a_terminal(forked_meshpass, "doctor", environ={**coloured, "NO_COLOR": "1"})
 
 
 def test_token_as_json_holds_the_claims_and_the_token_only_when_asked(run: Run) -> None:

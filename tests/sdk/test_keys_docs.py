@@ -1,9 +1,7 @@
 """docs/keys.md: its commands do what it says, in the order in which it gives them."""
 
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,13 +23,13 @@ Shell = Callable[[str], None]
 
 
 @pytest.fixture
-def shell(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(server: Server, tmp_path: Path, forked_meshpass: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """A shell in a folder like the repository's, with a mesh that knows the keys which `kubectl` applied."""
     applied = tmp_path / "applied.json"
     (tmp_path / OVERLAY / "keys").mkdir(parents=True)
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "meshpass").symlink_to(shutil.which("meshpass", path=str(Path(sys.executable).parent)) or "")
+    (programs / "meshpass").symlink_to(forked_meshpass)
     (programs / "kubectl").write_text(f'#!/bin/sh\ncp "$3/keys/enrichment.json" {applied}\n')
     (programs / "kubectl").chmod(0o700)
 
