@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.conftest import RunMesh
 
 DRILL_S = 60.0
-PAUSE_S = 0.03
+PAUSE_S = 0.1
 TOKEN_LIFETIME_S = 30
 KEY_TTL_S = 1.0
 DRAIN_S = TOKEN_LIFETIME_S + KEY_TTL_S

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshlab.bench.local_bench import LocalBench, LocalMesh
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["CASES", "verdicts"]
+__all__ = ["CASES", "PARTS", "verdicts"]
 
 GATEWAY = WorkloadRef("istio-ingress", "istio-internal-gateway")
 PROFILE, ORDERS = WorkloadRef("user-profile", "user-profile"), WorkloadRef("orders", "orders")
@@ -103,6 +103,9 @@ def _combinations() -> Iterator[tuple[str, Sender, str, str, str, str]]:
 
 
 CASES = tuple(_cases())
+_PARTS = 7
+PARTS = tuple(CASES[number::_PARTS] for number in range(_PARTS))
+"""All cases in parts. Each has every sender, token, host, method and path: none of their numbers is a multiple of 7."""
 
 
 def verdicts(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Access", "Subject", "allowed"]
 
@@ -64,16 +64,11 @@ class Access:
 
 def allowed(objects: Iterable[Mapping[str, Any]], subject: Subject, access: Access) -> bool:
     """Whether roles and bindings let a subject do something."""
-    found = list(objects)
-    roles = {_key(body): body for body in found if body["kind"] in ("Role", "ClusterRole")}
-    return any(_grants(rule, access) for rule in _rules(found, roles, subject, access.namespace))
+    return any(_grants(rule, access) for rule in _rules(list(objects), subject, access.namespace))
 
 
 def _rules(
-    objects: Iterable[Mapping[str, Any]],
-    roles: Mapping[tuple[str, str, str], Mapping[str, Any]],
-    subject: Subject,
-    namespace: str,
+    objects: Sequence[Mapping[str, Any]], subject: Subject, namespace: str
 ) -> Iterator[Mapping[str, Any]]:
     """Return the rules that a subject's bindings give it in a namespace."""
     for binding in objects:
@@ -89,9 +84,9 @@ def _rules(
         if any(_is(found, subject, home) for found in binding.get("subjects") or ()):
             reference = binding["roleRef"]
             place = home if reference["kind"] == "Role" else ""
-            role = roles.get(
-                (reference["kind"], place, reference["name"]), {}
-            )  # a missing role gives nothing
+            wanted = (reference["kind"], place, reference["name"])
+            # A missing role gives nothing.
+            role: Mapping[str, Any] = next((body for body in objects if _key(body) == wanted), {})
             if "aggregationRule" in role:
                 raise NotImplementedError("aggregationRule")
             yield from role.get("rules") or ()

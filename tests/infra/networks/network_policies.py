@@ -69,7 +69,7 @@ def allows(policies: Iterable[Policy], connection: Connection, direction: str) -
     own, other = ends if direction == "Egress" else reversed(ends)
     if not isinstance(own, Pod):
         return True
-    isolating = [policy for policy in policies if isolated([policy], own, direction)]
+    isolating = [policy for policy in policies if _isolates(policy, own, direction)]
     if not isolating:
         return True
     rules, peers = ("egress", "to") if direction == "Egress" else ("ingress", "from")
@@ -82,7 +82,11 @@ def allows(policies: Iterable[Policy], connection: Connection, direction: str) -
 
 def isolated(policies: Iterable[Policy], pod: Pod, direction: str) -> bool:
     """Whether any policy selects a pod for a direction, so that only what rules allow is allowed."""
-    return any(direction in _types(policy) and _covers(policy, pod) for policy in policies)
+    return any(_isolates(policy, pod, direction) for policy in policies)
+
+
+def _isolates(policy: Policy, pod: Pod, direction: str) -> bool:
+    return _covers(policy, pod) and direction in _types(policy)
 
 
 def _types(policy: Policy) -> Sequence[str]:

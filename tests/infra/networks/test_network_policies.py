@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -516,14 +517,24 @@ def _with(policy: dict[str, Any], field: str, value: object, *path: int | str) -
     return changed
 
 
+@cache
+def _connections(namespace: str) -> list[Connection]:
+    return list(world.connections([namespace]))
+
+
+@cache
+def _allowed_by_the_example(connection: Connection, direction: str) -> bool:
+    return allows(EXAMPLE, connection, direction)
+
+
 @pytest.mark.parametrize(("name", "policies", "namespace"), list(_mutants()), ids=_name)
 def test_a_condition_that_is_removed_or_widened_is_noticed(
     name: str, policies: list[dict[str, Any]], namespace: str
 ) -> None:
     # What one end lets through, the other often refuses as well. Here each end stands for itself.
     assert any(
-        allows(EXAMPLE, found, direction) != allows(policies, found, direction)
-        for found in world.connections([namespace])
+        _allowed_by_the_example(found, direction) != allows(policies, found, direction)
+        for found in _connections(namespace)
         for direction in DIRECTIONS
     ), name
 

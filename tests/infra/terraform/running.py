@@ -156,6 +156,8 @@ def environment(home: Path, mirrors: Mapping[str, Path], socket: Path) -> dict[s
         "TF_REATTACH_PROVIDERS": json.dumps({SOURCE: attached}),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
+        # Go collects garbage whenever the memory in use doubles. Here it may grow fivefold, for a third less time.
+        "GOGC": "400",
     }
 
 

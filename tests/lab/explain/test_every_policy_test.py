@@ -1,12 +1,20 @@
-"""The explanation of every case of every policy test file has the real verdict, and Envoy's results fit together."""
+"""Every case of every policy test file, sent once to proxies that record each condition.
+
+The explanation of each case has the real verdict, and Envoy's results fit together. The coverage of the project's own
+meshes is complete, but for conditions that another control proves redundant.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from meshlab.bench.case_coverage.recorder import CoverageRecorder
 from meshlab.bench.case_file.collect import collect
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
@@ -19,6 +27,7 @@ from meshlab.lab.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshlab.bench.case_coverage.coverage import Coverage
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.explain.explanation import Explanation, PolicyExplanation
 
@@ -62,44 +71,154 @@ def inputs() -> Iterator[Input]:
 INPUTS = {each[0]: each for each in inputs()}
 
 
-def explained(name: str) -> Iterator[tuple[Outcome, Explanation]]:
-    with closing(LocalBench(condition_probes=True)) as bench:
-        yield from explained_on(bench, name)
+def family(name: str) -> str:
+    """Return what a mesh is one of. Meshes of one family share workloads, so their proxies can follow each other."""
+    return "egress" if name.partition(" ")[0] in ("egress", "story", "layers") else name
 
 
-def explained_on(bench: LocalBench, name: str) -> Iterator[tuple[Outcome, Explanation]]:
+class Benches:
+    """One bench for the meshes of a family, whose proxies become those of the next mesh. The next family ends them."""
+
+    def __init__(self) -> None:
+        self._bench: LocalBench | None = None
+        self._family = ""
+
+    def of(self, name: str) -> LocalBench:
+        if self._bench is None or self._family != family(name):
+            self.close()
+            self._bench, self._family = LocalBench(condition_probes=True), family(name)
+        return self._bench
+
+    def close(self) -> None:
+        if self._bench is not None:
+            self._bench.close()
+            self._bench = None
+
+
+@pytest.fixture(scope="module")
+def benches() -> Iterator[Benches]:
+    with closing(Benches()) as benches:
+        yield benches
+
+
+@dataclass
+class Judged:
+    """What the cases of one mesh showed.
+
+    Attributes:
+        wrong: Where explanations contradict the verdict or themselves, by the name of the case.
+        cases: How many cases there were.
+        coverage: What they exercise; `None` for meshes that are joined.
+    """
+
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+    cases: int = 0
+    coverage: Coverage | None = None
+
+    def take(self, outcome: Outcome, found: Explanation) -> None:
+        self.cases += 1
+        if problems := list(contradictions(outcome, found)):
+            self.wrong[outcome.case.name] = problems
+
+
+Judge = Callable[[str], Judged]
+
+
+@pytest.fixture(scope="module")
+def judged(benches: Benches) -> Judge:
+    """Send the cases of a mesh and judge them, once for all tests that ask for it."""
+
+    @cache
+    def judge(name: str) -> Judged:
+        return judge_both_meshes() if name == BOTH else judge_on(benches.of(name), name)
+
+    return judge
+
+
+def judge_on(bench: LocalBench, name: str) -> Judged:
     _, manifests, cases, config, values = INPUTS[name]
     loaded = bench.load(Sources((str(manifests),), mesh_config=config))
     files = collect([cases], read_env_file(values) if values else {})
+    judged, recorder = Judged(), CoverageRecorder()
     for setup, names in by_setup(files):
         chosen = [case for file in files for case in file.cases if case.place.file in names]
         with bench.running(loaded, setup, chosen, 0) as engine:
+            recorder.started(engine)
             for outcome in engine.run(chosen):
-                yield outcome, explain(outcome, engine.mesh, engine.under_test)
+                recorder.happened(outcome)
+                judged.take(outcome, explain(outcome, engine.mesh, engine.under_test))
+    judged.coverage = recorder.coverage(loaded.mesh)
+    return judged
 
 
-def explained_on_both_meshes() -> Iterator[tuple[Outcome, Explanation]]:
-    """Yield the cases of `lambda-bridge/both`, whose requests go from one mesh to the other."""
+def judge_both_meshes() -> Judged:
+    """Judge the cases of `lambda-bridge/both`, whose requests go from one mesh to the other."""
     project = Project(ROOT, INFRA / "mesh/overlays/example")
     files = collect([TESTS / "lambda-bridge/both"], bridge_values(project))
+    judged = Judged()
     with BridgeRun(project, files, condition_probes=True) as run:
         for outcome in run.send():
-            yield outcome, explain(outcome, run.meshes, run.under_test)
+            judged.take(outcome, explain(outcome, run.meshes, run.under_test))
+    return judged
 
 
 BOTH = "lambda-bridge both"
 
 
 @pytest.mark.parametrize("name", [*INPUTS, BOTH])
-def test_the_explanation_of_every_case_has_the_real_verdict(name: str) -> None:
-    wrong = {}
-    count = 0
-    for outcome, found in explained_on_both_meshes() if name == BOTH else explained(name):
-        count += 1
-        if problems := list(contradictions(outcome, found)):
-            wrong[outcome.case.name] = problems
-    assert wrong == {}
-    assert count > 0
+def test_the_explanation_of_every_case_has_the_real_verdict(judged: Judge, name: str) -> None:
+    found = judged(name)
+    assert found.wrong == {}
+    assert found.cases > 0
+
+
+ALONE = "no case misses the rule because of this condition alone"
+VERIFIED_BEFORE = {
+    # RequestAuthentication refuses a token for another audience with 401 before any policy looks at it.
+    ("istio-ingress/caller-enrichment", "spec.rules[0].when[1].values"),
+    ("user-profile/user-profile-enrichment", "spec.rules[0].when[1].values"),
+    ("user-profile/user-profile-reports", "spec.rules[0].when[1].values"),
+}
+SEPARATED_BY_PORT = {
+    # Each port of the egress gateway has one protocol: what the other conditions ask for does not exist on the other.
+    ("istio-egress/egress-team-x", "spec.rules[0].to[0].operation.ports"),
+    ("istio-egress/egress-team-x", "spec.rules[1].to[0].operation.ports"),
+    ("istio-egress/egress-team-y", "spec.rules[0].to[0].operation.ports"),
+    # No other name of a server has a filter chain there.
+    ("istio-egress/egress-team-x", "spec.rules[1].when[0].values"),
+}
+REFUSED_BY_TLS = {
+    # The server's subjectAltNames end the handshake of every other client.
+    ("istio-lambda-ingress/lambda-from-gke", "spec.rules[0].from[0].source.principals"),
+}
+REDUNDANT: dict[str, set[tuple[str, str]]] = {
+    "ingress": VERIFIED_BEFORE,
+    "egress": SEPARATED_BY_PORT,
+    "lambda-bridge gke": set(),
+    "lambda-bridge eks": REFUSED_BY_TLS,
+}
+"""Conditions that no case exercises, by the mesh; each as the name of the object and the path."""
+
+
+@pytest.mark.parametrize("name", REDUNDANT)
+def test_the_cases_of_a_mesh_exercise_everything_but_what_another_control_makes_redundant(
+    judged: Judge, name: str
+) -> None:
+    found = judged(name)
+    assert found.cases > 30
+    assert found.coverage is not None
+    assert {each.reason for each in found.coverage.missed} <= {ALONE}
+    assert {
+        (each.item.place.object.partition(" ")[2], each.item.place.path) for each in found.coverage.missed
+    } == REDUNDANT[name]
+
+
+def test_the_coverage_of_the_ingress_counts_every_kind(judged: Judge) -> None:
+    coverage = judged("ingress").coverage
+    assert coverage is not None
+    assert {kind: count.total > 0 for kind, count in coverage.kinds.items()} == dict.fromkeys(
+        ("rule", "condition", "route", "server"), True
+    )
 
 
 def test_no_policy_test_file_is_left_out() -> None:
