@@ -57,10 +57,11 @@ class Ending(msgspec.Struct, frozen=True):
 
     Args:
         name: The label to filter by: `written`, `fault`.
-        severity: How grave it is. `states` raises it to `CRITICAL` now and then.
+        severity: How grave it is. `states` raises it now and then.
         stage: Where it was stopped, empty if it was not.
         reason: A stable code, empty if there is nothing to say.
         detail: One sentence for people.
+        state: What `states` follows it as; its name if empty.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Ending(msgspec.Struct, frozen=True):
     stage: str = ""
     reason: str = ""
     detail: str = ""
+    state: str = ""
 
 
 _SEVERITIES = {
@@ -193,9 +195,9 @@ class Log:
         self, ending: Ending, trace: Trace, fields: dict[str, Any], started_at: float, now: float
     ) -> None:
         severity = ending.severity
-        if alert := self._states.ended(ending.name, now):
-            severity = Severity.CRITICAL
-            fields.update(alert)
+        if alert := self._states.ended(ending.state or ending.name, now):
+            severity = Severity.CRITICAL if alert.is_critical else Severity.WARNING
+            fields.update(alert.fields)
         if severity >= self._severity and self._is_sampled(severity, fields):
             labels = {"outcome": ending.name}
             if ending.stage:
