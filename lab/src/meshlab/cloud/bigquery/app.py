@@ -30,6 +30,7 @@ from meshlab.cloud.bigquery.errors import (
 from meshlab.cloud.bigquery.faults import FaultKind, FaultPlan, Faults
 from meshlab.cloud.bigquery.insert_all import (
     MAX_BODY_BYTES,
+    Partitions,
     fail_rows,
     judge,
     parse_request,
@@ -125,7 +126,7 @@ class _Api:
             raise refused(refusal)
         table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
         now_s = self._now_s()
-        verdict = judge(wanted, table.schema.of(table, now_s))
+        verdict = judge(wanted, table.schema, Partitions.of(table, now_s))
         refuse_missing_defaults(verdict, table.schema)
         unknown = now_s - table.created_at_s < plan.faults.lag_s
         if unknown and not table.recreated:
