@@ -333,6 +333,23 @@ def test_a_strangers_text_is_cut_and_stays_one_line_of_json(text: str) -> None:
     assert line["event_id"] == line["message_id"] == text[:MAX_TEXT]
 
 
+@pytest.mark.parametrize(
+    "character", ["\x1b", "\x85", "\x9b", "\u200f", "\u2028", "\u202e", "\u2066", "\u061c"], ids=ascii
+)
+def test_what_a_terminal_or_a_page_would_obey_is_escaped(character: str) -> None:
+    """An id such as U+009B 2J would clear the operator's screen, and U+202E would turn the rest of the line around."""
+    lines = Lines()
+    text = f"é{character}2J"
+    Log("p", write=lines).delivery(
+        Outcome(Disposition.RETRY, Stage.LOOKUP, "r", text),
+        delivery(event=structs.replace(EVENT, event_id=text)),
+    )
+    assert character.encode() not in lines.written[0]
+    assert "é".encode() in lines.written[0]
+    (line,) = lines.new()
+    assert line["event_id"] == text
+
+
 def test_an_event_does_not_fail_for_want_of_its_line(clock: Clock) -> None:
     def full(_: bytes) -> None:
         raise BrokenPipeError

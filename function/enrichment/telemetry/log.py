@@ -37,8 +37,10 @@ COUNTERS_EVERY_S = 60.0
 
 _STDOUT = 1
 
-# What JSON takes as it is, and readers of lines may take for the end of one: NEL, LINE and PARAGRAPH SEPARATOR.
-_LINE_ENDS = re.compile("\x85|\u2028|\u2029".encode())
+# What JSON takes as it is, and what shows a line may obey: the controls U+0080 to U+009F, of which terminals take one
+# for the begin of a command; the separators of lines, which readers may take for the end of one; and the marks that change
+# the direction of what follows (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
+_OBEYED = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Severity(enum.IntEnum):
@@ -257,7 +259,7 @@ class Log:
             # A lone surrogate: JSON can escape it, and msgspec would not.
             text = json.dumps(line).encode()
         if not text.isascii():
-            text = _LINE_ENDS.sub(_escaped, text)
+            text = _OBEYED.sub(_escaped, text.decode()).encode()
         with contextlib.suppress(OSError):
             self._write(text + b"\n")
 
@@ -284,8 +286,8 @@ def _fields(delivery: Delivery) -> dict[str, Any]:
     return fields
 
 
-def _escaped(found: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(found[0].decode())
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _ms(seconds: float) -> float:
