@@ -38,8 +38,8 @@ COUNTERS_EVERY_S = 60.0
 _STDOUT = 1
 
 # What JSON takes as it is, and what shows a line may obey: the controls U+0080 to U+009F, of which terminals take one
-# for the begin of a command; the separators of lines, which readers may take for the end of one; and the marks that change
-# the direction of what follows (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
+# for the begin of a command; the separators of lines, which readers may take for the end of one; and the marks that
+# change the direction of what follows (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
 _OBEYED = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
