@@ -12,6 +12,7 @@ from pathlib import Path
 import fastavro
 import pytest
 from conftest import event
+from dateutil.relativedelta import relativedelta
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError
 from enrichment.event.message import Message
@@ -104,6 +105,29 @@ def test_a_file_that_is_cut_off_gives_what_it_holds_and_then_says_where_it_ends(
         found.extend(reader(shard.kind, EVENTS)(shard, 0))
     assert len(found) > 500
     assert data(found) == lines[: len(found)]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.avro"])
+def test_a_file_that_became_shorter_is_not_called_done(tmp_path: Path, name: str) -> None:
+    """A file that is replaced while it is read ends between two records, and nothing else would say so."""
+
+    def write(count: int) -> None:
+        lines = b"".join(event(number) + b"\n" for number in range(count))
+        if name.endswith(".avro"):
+            schema = {"type": "record", "name": "E", "fields": [{"name": "event_id", "type": "string"}]}
+            with (tmp_path / name).open("wb") as file:
+                fastavro.writer(file, schema, [{"event_id": f"e-{number}"} for number in range(count)])
+        else:
+            (tmp_path / name).write_bytes(gzip.compress(lines) if name.endswith(".gz") else lines)
+
+    write(200)
+    _, (shard,) = files([str(tmp_path / name)], 1 << 20)
+    assert len(list(reader(shard.kind, EVENTS)(shard, 0))) == 200
+    write(100)
+    found: list[Read] = []
+    with pytest.raises(InputError, match="has changed since the backfill was begun"):
+        found.extend(reader(shard.kind, EVENTS)(shard, 0))
+    assert len(found) == 100
 
 
 def test_a_record_longer_than_any_message_is_not_taken_into_memory(
@@ -299,6 +323,23 @@ def test_what_json_cannot_hold_is_named_and_is_not_null(
     assert re.search(rb"NaN|Infinity|\\ud800", made)
     with pytest.raises(strict_json.NotJsonError):
         strict_json.parse(made)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({}, "0-0 0 0:0:0"),
+        ({"years": 1, "months": 2, "days": 3, "hours": 4, "minutes": 5, "seconds": 6, "microseconds": 700000},
+         "1-2 3 4:5:6.7"),
+        ({"years": -1, "months": -2, "days": -3, "hours": -30, "seconds": -1}, "-1-2 -4 -6:0:1"),
+    ],
+)  # fmt: skip
+def test_an_interval_is_written_as_bigquery_writes_it(parts: dict[str, int], text: str) -> None:
+    value = relativedelta(**parts)  # what BigQuery's client makes of one
+    assert json.loads(records.of_event_fields({"a": value, "b": [{"c": value}]})) == {
+        "a": text,
+        "b": [{"c": text}],
+    }
 
 
 def test_data_that_is_a_record_keeps_its_dates_and_numbers() -> None:

@@ -30,7 +30,23 @@ MAX_RECORD_BYTES = 14_000_000
 third more."""
 
 _MAX_ID = 128
-_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def _other(value: object) -> str:
+    """Return a value of a type that JSON has none for: an INTERVAL of BigQuery, as BigQuery writes it."""
+    parts = [getattr(value, name, None) for name in _INTERVAL]
+    if not all(isinstance(part, int) for part in parts):
+        raise TypeError(f"values of the type {type(value).__name__} cannot be written as JSON")
+    years, months, days, hours, minutes, seconds, micros = [int(part or 0) for part in parts]
+    span, clock = 12 * years + months, (3600 * hours + 60 * minutes + seconds) * 1_000_000 + micros
+    whole, fraction = divmod(abs(clock), 1_000_000)
+    text = f"{'-' * (span < 0)}{abs(span) // 12}-{abs(span) % 12} {days} {'-' * (clock < 0)}"
+    text += f"{whole // 3600}:{whole // 60 % 60}:{whole % 60}"
+    return f"{text}.{fraction:06}".rstrip("0") if fraction else text
+
+
+_INTERVAL = ("years", "months", "days", "hours", "minutes", "seconds", "microseconds")
+_JSON = msgspec.json.Encoder(decimal_format="number", enc_hook=_other)
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 
 
@@ -144,7 +160,7 @@ def of_event_fields(fields: Mapping[str, Any]) -> bytes:
 
 def _as_it_is(fields: Mapping[str, Any]) -> bytes:
     """Return a record with what JSON cannot hold, for the core to name: NaN, Infinity, half of a surrogate pair."""
-    return json.dumps(msgspec.to_builtins(fields)).encode()
+    return json.dumps(msgspec.to_builtins(fields, enc_hook=_other)).encode()
 
 
 def _is_finite(value: object) -> bool:
