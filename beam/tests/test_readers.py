@@ -12,7 +12,7 @@ from pathlib import Path
 import fastavro
 import pytest
 from conftest import event
-from dateutil.relativedelta import relativedelta
+from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError
 from enrichment.event.message import Message
