@@ -237,9 +237,7 @@ def test_pushes_that_are_all_refused_alert_once_a_minute(log: Log, lines: Lines,
     assert found == [(60, "push-refused", said.format(60, 61)), (120, "push-refused", said.format(120, 121))]
 
 
-def test_a_stranger_who_is_refused_among_good_events_alerts_nobody(
-    log: Log, lines: Lines, clock: Clock
-) -> None:
+def test_pushes_refused_among_good_events_are_no_state(log: Log, lines: Lines, clock: Clock) -> None:
     for _ in range(10):
         for _ in range(30):
             log.request(REFUSED, TRACE, clock.now_s, 400, None)
