@@ -288,7 +288,7 @@ def test_a_dead_letter_whose_time_runs_out_while_a_quota_is_retried_says_so(
     try:
         with closing(PubSubDeadLetters(TOPIC)) as dead_letters:
             with pytest.raises(TransientError, match="pubsub_quota"):
-                send(dead_letters, ODD, within_s=3.0)
+                send(dead_letters, ODD, within_s=5.0)
             may_go_on.set()
     finally:
         may_go_on.set()

@@ -221,7 +221,7 @@ def test_a_row_whose_time_runs_out_while_refusals_are_retried_says_what_was_refu
 
     service.script = [(end if ends else refusal)("RESOURCE_EXHAUSTED")]
     service.otherwise = hang
-    ((disposition, reason),) = make(kind).ends(row("a"), within_s=1.5)
+    ((disposition, reason),) = make(kind).ends(row("a"), within_s=4.0)
     may_go_on.set()
     assert (disposition, reason) == (Disposition.RETRY, "bigquery_quota")
 

@@ -94,7 +94,7 @@ def test_a_call_whose_time_runs_out_in_a_retry_says_what_the_attempt_before_was_
     server.answer = answer
     try:
         with pytest.raises(meshpass.MeshTimeout) as caught:
-            connect(address=server.address, retry=_EAGER, timeout_s=1.0).get("/")
+            connect(address=server.address, retry=_EAGER, timeout_s=3.0).get("/")
     finally:
         may_go_on.set()
     assert says in str(caught.value)
