@@ -3,12 +3,17 @@
 import base64
 import gzip
 import json
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import fastavro
 import pytest
 from conftest import event
+from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
+from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError
 from enrichment.event.message import Message
 from enrichment_beam.backfill import records
@@ -100,6 +105,29 @@ def test_a_file_that_is_cut_off_gives_what_it_holds_and_then_says_where_it_ends(
         found.extend(reader(shard.kind, EVENTS)(shard, 0))
     assert len(found) > 500
     assert data(found) == lines[: len(found)]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.avro"])
+def test_a_file_that_became_shorter_is_not_called_done(tmp_path: Path, name: str) -> None:
+    """A file that is replaced while it is read ends between two records, and nothing else would say so."""
+
+    def write(count: int) -> None:
+        lines = b"".join(event(number) + b"\n" for number in range(count))
+        if name.endswith(".avro"):
+            schema = {"type": "record", "name": "E", "fields": [{"name": "event_id", "type": "string"}]}
+            with (tmp_path / name).open("wb") as file:
+                fastavro.writer(file, schema, [{"event_id": f"e-{number}"} for number in range(count)])
+        else:
+            (tmp_path / name).write_bytes(gzip.compress(lines) if name.endswith(".gz") else lines)
+
+    write(200)
+    _, (shard,) = files([str(tmp_path / name)], 1 << 20)
+    assert len(list(reader(shard.kind, EVENTS)(shard, 0))) == 200
+    write(100)
+    found: list[Read] = []
+    with pytest.raises(InputError, match="has changed since the backfill was begun"):
+        found.extend(reader(shard.kind, EVENTS)(shard, 0))
+    assert len(found) == 100
 
 
 def test_a_record_longer_than_any_message_is_not_taken_into_memory(
@@ -248,6 +276,76 @@ def test_rows_of_an_export_to_bigquery_are_messages() -> None:
     pairs = records.of_fields({**fields, "attributes": [{"key": "a", "value": "b"}]}).message
     assert isinstance(pairs, Message)
     assert pairs.attributes == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ('{"a": "\\ud800"}', "half of a surrogate pair"),
+        ('{"a": "\ud800"}', "half of a surrogate pair"),
+        ('{"a": "1", "a": "2"}', "names the same key twice"),
+        ("[" * 100_000, "nested deeper"),
+        ("a=b", "not JSON|no JSON object"),
+        ("5", "neither an object nor pairs"),
+        (["a"], "neither an object nor pairs"),
+        (b"{}", "neither an object nor pairs"),
+    ],
+    ids=["escaped", "surrogate", "twice", "deep", "text", "number", "list", "bytes"],
+)
+def test_attributes_that_cannot_be_read_make_a_bad_event_and_are_not_left_out(
+    attributes: object, says: str
+) -> None:
+    """Without them the event would have another identity or be dropped; one of these ended the bundle for ever."""
+    fields = {"message_id": "m", "publish_time": BEGAN, "data": event(1), "attributes": attributes}
+    found = records.of_fields(fields)
+    assert isinstance(found.message, EnrichmentError)
+    assert found.message.reason == "envelope_invalid"
+    assert re.search(says, found.message.detail)
+    assert json.loads(found.body)["message_id"] == "m"
+
+
+@pytest.mark.parametrize("none", [None, ""])
+def test_a_record_without_attributes_is_a_message(none: object) -> None:
+    fields = {"message_id": "m", "publish_time": BEGAN, "data": event(1), "attributes": none}
+    found = records.of_fields(fields).message
+    assert isinstance(found, Message)
+    assert found.attributes == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "a\ud800"])
+@pytest.mark.parametrize("inside", [lambda v: v, lambda v: [None, {"b": v}]], ids=["plain", "nested"])
+def test_what_json_cannot_hold_is_named_and_is_not_null(
+    value: object, inside: Callable[[object], object]
+) -> None:
+    made = records.of_event_fields(
+        {"a": inside(value), "at": datetime(2026, 1, 1, tzinfo=UTC), "n": Decimal(1)}
+    )
+    assert re.search(rb"NaN|Infinity|\\ud800", made)
+    with pytest.raises(strict_json.NotJsonError):
+        strict_json.parse(made)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({}, "0-0 0 0:0:0"),
+        ({"years": 1, "months": 2, "days": 3, "hours": 4, "minutes": 5, "seconds": 6, "microseconds": 700000},
+         "1-2 3 4:5:6.7"),
+        ({"years": -1, "months": -2, "days": -3, "hours": -30, "seconds": -1}, "-1-2 -4 -6:0:1"),
+    ],
+)  # fmt: skip
+def test_an_interval_is_written_as_bigquery_writes_it(parts: dict[str, int], text: str) -> None:
+    value = relativedelta(**parts)  # what BigQuery's client makes of one
+    assert json.loads(records.of_event_fields({"a": value, "b": [{"c": value}]})) == {
+        "a": text,
+        "b": [{"c": text}],
+    }
+
+
+def test_data_that_is_a_record_keeps_its_dates_and_numbers() -> None:
+    row = {"at": date(2026, 1, 2), "n": Decimal("1.10"), "none": None}
+    fields = {"message_id": "m", "publish_time": BEGAN, "data": row, "attributes": None}
+    assert records.of_fields(fields).body == b'{"at":"2026-01-02","n":1.10,"none":null}'
 
 
 def test_inputs_that_cannot_be_used_are_named_together(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import argparse
 import errno
 import importlib
+import os
+import signal
 import sys
 
 _COMMANDS = {
@@ -16,6 +18,9 @@ _COMMANDS = {
 }
 """The module of each command, with `add_arguments` and `run`, and what the command does."""
 
+
+_SERVERS = ("serve", "work")
+"""Commands that run until a signal, and end with 0 at one."""
 
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """How a write to a redirected standard output fails."""
@@ -43,8 +48,20 @@ def main(arguments: list[str]) -> int:
     return code
 
 
+def _end_at_signals() -> None:
+    """End the process with 0 at a signal, until its event loop has handlers: nothing is under way before.
+
+    Without a handler it would end with an error. As the first process of a container it would not end at all, but go on
+    to start.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+
+
 def _run() -> int:
     """Run the command of the process; return 1 where its output cannot be written."""
+    if sys.argv[1:2] and sys.argv[1] in _SERVERS:
+        _end_at_signals()
     try:
         try:
             return main(sys.argv[1:])

@@ -60,10 +60,13 @@ class PubSubDeadLetters:
                 letter; `dead_letter_too_large` if the data alone fills a request.
         """
         loop = asyncio.get_running_loop()
+        retried: list[Exception] = []
         try:
             async with asyncio.timeout(min(self._cap_s, deadline.left_s())):
-                await loop.run_in_executor(self._threads, self._publish, dead_letter, deadline)
+                await loop.run_in_executor(self._threads, self._publish, dead_letter, deadline, retried)
         except TimeoutError:
+            if retried:  # it says more than the time does, such as a quota
+                raise of_google_error(retried[-1], Stage.DEAD_LETTER, "pubsub", self._topic) from None
             raise _out_of_time(self._topic) from None
         except Exception as error:
             if getattr(error, "code", None) == 400 and dead_letter.size_bytes > MAX_REQUEST_BYTES:
@@ -84,7 +87,9 @@ class PubSubDeadLetters:
         if self._client is not None:
             self._client.transport.close()
 
-    def _publish(self, dead_letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
+    def _publish(
+        self, dead_letter: DeadLetter, deadline: "meshpass.Deadline", retried: list[Exception]
+    ) -> None:
         # One thread at a time: two that import Google's packages at once may each wait for a module of the other's.
         with self._lock:
             # Imported here because most instances never see a bad event.
@@ -115,6 +120,7 @@ class PubSubDeadLetters:
                 ),
                 initial=0.1,
                 timeout=left_s,
+                on_error=lambda error: retried.__setitem__(slice(None), [error]),
             ),
             timeout=left_s,
         )

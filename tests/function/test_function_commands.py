@@ -1,8 +1,11 @@
 """The commands of `python -m enrichment` as processes: what all of them have in common."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,37 @@ def test_an_output_that_is_not_read_to_its_end_is_no_error_to_report() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def opened(pipe: Path, process: "subprocess.Popen[str]") -> int:
+    """Open a pipe for writing once the process reads it."""
+    while process.poll() is None:
+        with contextlib.suppress(OSError):  # ENXIO: nothing reads it yet
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.01)
+    raise AssertionError(process.communicate())
+
+
+@pytest.mark.parametrize("name", ["serve", "work"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_ends_a_server_that_is_still_starting_without_an_error(
+    name: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """As the first process of a container it would ignore a signal that it has no handler for."""
+    pipe = tmp_path / "pipeline.toml"
+    os.mkfifo(pipe)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "enrichment", name],
+        cwd=FUNCTION,
+        env={**os.environ, "PIPELINE_FILE": str(pipe), "PULL_SUBSCRIPTION": "projects/p/subscriptions/s"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        writing = opened(pipe, process)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        os.close(writing)
+    finally:
+        process.kill()
+    assert (process.returncode, said) == (0, "")

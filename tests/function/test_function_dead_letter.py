@@ -3,7 +3,9 @@
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -261,6 +263,37 @@ def test_a_pubsub_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch) -> 
             pytest.raises(TransientError, match="pubsub_unavailable"),
         ):
             send(dead_letters, ODD, within_s=0.2)
+
+
+def test_a_dead_letter_whose_time_runs_out_while_a_quota_is_retried_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_go_on = threading.Event()
+    calls: list[bytes] = []
+
+    def publish(request: bytes, context: grpc.ServicerContext) -> bytes:
+        calls.append(request)
+        if len(calls) > 1:
+            may_go_on.wait(20)
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded")
+        return b""
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    methods = {"Publish": grpc.unary_unary_rpc_method_handler(publish)}
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("google.pubsub.v1.Publisher", methods)]
+    )
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+    server.start()
+    try:
+        with closing(PubSubDeadLetters(TOPIC)) as dead_letters:
+            with pytest.raises(TransientError, match="pubsub_quota"):
+                send(dead_letters, ODD, within_s=5.0)
+            may_go_on.set()
+    finally:
+        may_go_on.set()
+        server.stop(None).wait()
+    assert len(calls) > 1
 
 
 def test_a_dead_letter_out_of_time_is_not_published(topic: Topic, dead_letters: PubSubDeadLetters) -> None:

@@ -26,6 +26,15 @@ PARSER = "the parser's own words"
         (base64.b64encode(EVENT), 'encoding = ["base64"]'),
         (base64.encodebytes(EVENT), 'encoding = ["base64"]'),
         (base64.b64encode(gzip.compress(EVENT, mtime=0)), 'encoding = ["base64", "gzip"]'),
+        (
+            base64.b64encode(base64.b64encode(EVENT)),
+            'JSON in base64 in base64: set encoding = ["base64", "base64"]',
+        ),
+        (
+            base64.b64encode(base64.encodebytes(gzip.compress(EVENT, mtime=0))),
+            'gzip in base64 in base64: set encoding = ["base64", "base64", "gzip"]',
+        ),
+        (base64.b64encode(base64.b64encode(b"no JSON")), "a text and no JSON"),
         (b"\xef\xbb\xbf" + EVENT, 'encoding = ["utf-8-bom"]'),
         (EVENT.decode().encode("utf-16"), 'encoding = ["utf-16"]'),
         (EVENT.decode().encode("utf-16-le"), 'encoding = ["utf-16"]'),

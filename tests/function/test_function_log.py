@@ -33,6 +33,8 @@ EVENT = Event("e-1", {"user_id": "s3cret"}, {"user_id": "s3cret"}, "s3cret")
 WRITTEN = Outcome(Disposition.WRITTEN)
 DEAD_LETTERED = Outcome(Disposition.DEAD_LETTERED, Stage.DECODE, "json_invalid", "the message is not JSON")
 RETRY = Outcome(Disposition.RETRY, Stage.LOOKUP, "service_unavailable", "the service answered 503")
+DROPPED = Outcome(Disposition.DROPPED)
+REFUSED = Ending("refused", Severity.WARNING, "", "request_invalid", "no delivery", "push-refused")
 FAULT = Outcome(Disposition.FAULT, Stage.WRITE, "bigquery_forbidden", "grant access")
 PROBE = Path(__file__).parent / "functions" / "log_probe" / "main.py"
 
@@ -216,6 +218,44 @@ def test_one_event_that_gets_through_ends_the_state(log: Log, lines: Lines, cloc
     assert alerts(log, lines, clock, *[*[DEAD_LETTERED] * 50, WRITTEN] * 5, every_s=1) == []
 
 
+def test_dropped_events_do_not_hide_that_no_other_gets_through(log: Log, lines: Lines, clock: Clock) -> None:
+    """They were neither looked up nor written."""
+    found = alerts(log, lines, clock, *[RETRY, DROPPED] * 100, every_s=1)
+    assert [at for at, _ in found] == [120, 180]
+
+
+def test_pushes_that_are_all_refused_alert_once_a_minute(log: Log, lines: Lines, clock: Clock) -> None:
+    found = []
+    for number in range(130):
+        log.request(REFUSED, TRACE, clock.now_s, 400, None)
+        (line,) = lines.new()
+        assert line["logging.googleapis.com/labels"]["outcome"] == "refused"
+        if line["severity"] == "CRITICAL":
+            found.append((number, line["state"], line["alert"].partition(".")[0]))
+        clock.now_s += 1
+    said = "No event has got through for {} s: {} requests were refused because they are no deliveries of Pub/Sub"
+    assert found == [(60, "push-refused", said.format(60, 61)), (120, "push-refused", said.format(120, 121))]
+
+
+def test_pushes_refused_among_good_events_are_no_state(log: Log, lines: Lines, clock: Clock) -> None:
+    for _ in range(10):
+        for _ in range(30):
+            log.request(REFUSED, TRACE, clock.now_s, 400, None)
+            clock.now_s += 1
+        log.delivery(WRITTEN, delivery())
+    assert "CRITICAL" not in {line["severity"] for line in lines.new()}
+
+
+def test_dropping_every_event_is_a_warning_once_an_hour(log: Log, lines: Lines, clock: Clock) -> None:
+    found = []
+    for number in range(500):
+        log.delivery(DROPPED, delivery())
+        found += [(number * 10, line["severity"], line["alert"]) for line in lines.new()]
+        clock.now_s += 10
+    assert [(at, severity) for at, severity, _ in found] == [(600, "WARNING"), (4200, "WARNING")]
+    assert found[0][2].startswith("No event has been written for 600 s: all 61 were dropped.")
+
+
 @pytest.mark.parametrize(("outcome", "fewer"), [(RETRY, 2), (DEAD_LETTERED, 9)])
 def test_a_few_events_far_apart_are_no_state(
     log: Log, lines: Lines, clock: Clock, outcome: Outcome, fewer: int
@@ -289,6 +329,23 @@ def test_a_strangers_text_is_cut_and_stays_one_line_of_json(text: str) -> None:
     )
     (line,) = lines.new()
     assert line["event_id"] == line["message_id"] == text[:MAX_TEXT]
+
+
+@pytest.mark.parametrize(
+    "character", ["\x1b", "\x85", "\x9b", "\u200f", "\u2028", "\u202e", "\u2066", "\u061c"], ids=ascii
+)
+def test_what_a_terminal_or_a_page_would_obey_is_escaped(character: str) -> None:
+    """An id such as U+009B 2J would clear the operator's screen, and U+202E would turn the rest of the line around."""
+    lines = Lines()
+    text = f"é{character}2J"
+    Log("p", write=lines).delivery(
+        Outcome(Disposition.RETRY, Stage.LOOKUP, "r", text),
+        delivery(event=structs.replace(EVENT, event_id=text)),
+    )
+    assert character.encode() not in lines.written[0]
+    assert "é".encode() in lines.written[0]
+    (line,) = lines.new()
+    assert line["event_id"] == text
 
 
 def test_an_event_does_not_fail_for_want_of_its_line(clock: Clock) -> None:

@@ -312,6 +312,12 @@ def test_a_field_that_cannot_be_declared_so_is_named(
         (("[event]", '[event]\nschema = "a.avsc"'), "event.schema", "for format"),
         (("[event]", '[event]\non_conflict = "last"'), "event.on_conflict", "last-wins"),
         (("[event]", "[event]\ndrop = []"), "event.drop", "is an empty list"),
+        (("[event]", '[event]\ndrop = "`true`"'), "event.drop", "which is the same for every event"),
+        (
+            ("[event]", '[event]\ndrop = ["event.a == \'x\'", "!`false`"]'),
+            "event.drop",
+            "which is the same for every event",
+        ),
         (("[event]", '[event]\ndrop = "profile.plan"'), "event.drop", "is none of event, message"),
         (("[event]", '[event]\ndrop = "evnt.plan"'), "event.drop", "Did you mean event?"),
         (("[event]", '[event]\neach = "event.items["'), "event.each", "ends too early"),

@@ -519,6 +519,34 @@ def test_an_answer_that_does_not_come_is_not_waited_for_beyond_the_deadline(
     assert writing.ends(row("a")) == [WRITTEN]
 
 
+@pytest.mark.parametrize("then", ["refused", "hung"])
+def test_a_row_whose_time_runs_out_while_refusals_are_retried_says_what_was_refused(
+    service: Service, sinks: MakeSink, then: str
+) -> None:
+    """`write_timeout` would not say that a quota is spent."""
+    may_go_on = Event()
+    quota = refusal(403, "rateLimitExceeded")
+    service.script = [quota]
+    service.otherwise = quota if then == "refused" else hang_until(may_go_on)
+    writing = sinks()
+    ((disposition, reason),) = writing.ends(row("a"), within_s=4.0)
+    may_go_on.set()
+    assert (disposition, reason) == (Disposition.RETRY, "bigquery_quota")
+
+
+def test_a_refusal_from_before_a_row_came_says_nothing_about_its_timeout(
+    service: Service, sinks: MakeSink
+) -> None:
+    may_go_on = Event()
+    service.otherwise = refusal(403, "rateLimitExceeded")
+    writing = sinks()
+    assert writing.ends(row("a"), within_s=4.0) == [(Disposition.RETRY, "bigquery_quota")]
+    service.otherwise = hang_until(may_go_on)
+    ((_, reason),) = writing.ends(row("b"), within_s=0.5)
+    may_go_on.set()
+    assert reason in ("write_timeout", "bigquery_unavailable")
+
+
 def test_one_attempt_does_not_take_all_of_a_long_deadline(service: Service, sinks: MakeSink) -> None:
     assert sinks().ends(row("a"), within_s=500.0) == [WRITTEN]
     assert service.timeouts_s == [ATTEMPT_TIMEOUT_S]

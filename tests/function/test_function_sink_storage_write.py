@@ -208,6 +208,24 @@ def test_each_grpc_status_ends_as_the_policy_says(
     assert make().ends(row("b")) == [WRITTEN]
 
 
+@pytest.mark.parametrize("kind", [WriteStreamKind.DEFAULT, WriteStreamKind.COMMITTED])
+@pytest.mark.parametrize("ends", [False, True], ids=["answered", "ended"])
+def test_a_row_whose_time_runs_out_while_refusals_are_retried_says_what_was_refused(
+    service: WriteService, make: Make, kind: WriteStreamKind, ends: bool
+) -> None:
+    may_go_on = Event()
+
+    def hang(append: Append, context: grpc.ServicerContext) -> Response:
+        may_go_on.wait(20)
+        return service.keep(append)
+
+    service.script = [(end if ends else refusal)("RESOURCE_EXHAUSTED")]
+    service.otherwise = hang
+    ((disposition, reason),) = make(kind).ends(row("a"), within_s=4.0)
+    may_go_on.set()
+    assert (disposition, reason) == (Disposition.RETRY, "bigquery_quota")
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

@@ -68,6 +68,39 @@ def test_three_attempts_are_made_and_the_error_tells_how_many(connect: Connect, 
     assert (len(server.seen), caught.value.attempts) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        ((503, _ENVOY, b"no healthy upstream"), "An earlier attempt was answered 503 by the "),
+        (
+            (429, _SERVICE | {"retry-after": "0"}, b"{}"),
+            "An earlier attempt was answered 429 by the service.",
+        ),
+    ],
+    ids=["mesh", "service"],
+)
+def test_a_call_whose_time_runs_out_in_a_retry_says_what_the_attempt_before_was_answered(
+    connect: Connect, server: Server, first: Answer, says: str
+) -> None:
+    may_go_on = threading.Event()
+    seen: list[Seen] = []
+
+    def answer(one: Seen) -> Answer:
+        seen.append(one)
+        if len(seen) > 1:
+            may_go_on.wait(20)
+        return first
+
+    server.answer = answer
+    try:
+        with pytest.raises(meshpass.MeshTimeout) as caught:
+            connect(address=server.address, retry=_EAGER, timeout_s=3.0).get("/")
+    finally:
+        may_go_on.set()
+    assert says in str(caught.value)
+    assert "the time ran out" in str(caught.value)
+
+
 def test_a_policy_of_one_attempt_never_retries(connect: Connect, server: Server) -> None:
     server.answer = answers(_DOWN)
     client = connect(address=server.address, retry=_EAGER)

@@ -6,6 +6,7 @@ import meshpass
 import pytest
 
 _SECRET = "projects/p/secrets/signing-key/versions/latest"
+_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBCgKCAQEA\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_address_keeps_its_port_and_the_virtual_host_has_none(environ: dict[
 
 def test_files_and_subject_are_taken_when_given(environ: dict[str, str], tmp_path: Path) -> None:
     ca, key = tmp_path / "ca.crt", tmp_path / "signing.pem"
-    ca.touch()
+    ca.write_text(_CERTIFICATE)
     key.touch()
     del environ["SIGNING_KEY_SECRET_ID"]
     environ |= {"GKE_GATEWAY_CA_FILE": str(ca), "SIGNING_KEY_FILE": str(key), "JWT_SUBJECT": "lambda-bridge"}
@@ -59,6 +60,51 @@ def test_files_and_subject_are_taken_when_given(environ: dict[str, str], tmp_pat
     settings = meshpass.Settings.from_env(environ)
 
     assert (settings.ca_file, settings.key, settings.subject) == (ca, meshpass.KeyFile(key), "lambda-bridge")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no certificate",
+        b"\x30\x82\x01\x0a\x00\xff",
+        _CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY").encode(),
+        _CERTIFICATE.partition("-----END")[0].encode(),
+        b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+    ],
+    ids=["empty", "text", "der", "key", "cut", "nothing-inside"],
+)
+def test_a_ca_file_without_a_certificate_is_named_before_the_first_call(
+    environ: dict[str, str], tmp_path: Path, content: bytes
+) -> None:
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(content)
+
+    assert problems(environ | {"GKE_GATEWAY_CA_FILE": str(ca)}) == [
+        f"GKE_GATEWAY_CA_FILE names {ca}, which holds no PEM certificate."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bundle", "text"),
+    [
+        ("one", _CERTIFICATE),
+        ("comments", f"Issuer: the lab\r\n{_CERTIFICATE}"),
+        ("trusted", _CERTIFICATE.replace("CERTIFICATE", "TRUSTED CERTIFICATE")),
+    ],
+)
+def test_a_ca_file_is_taken_as_openssl_takes_it(
+    environ: dict[str, str], tmp_path: Path, bundle: str, text: str
+) -> None:
+    ca = tmp_path / f"{bundle}.crt"
+    ca.write_text(text)
+
+    assert meshpass.Settings.from_env(environ | {"GKE_GATEWAY_CA_FILE": str(ca)}).ca_file == ca
+
+
+def test_a_file_behind_a_name_that_is_too_long_or_not_to_be_read_is_named(environ: dict[str, str]) -> None:
+    found = problems(environ | {"GKE_GATEWAY_CA_FILE": "/" + "a" * 5000})
+    assert [problem.split()[0] for problem in found] == ["GKE_GATEWAY_CA_FILE"]
 
 
 def test_every_missing_variable_is_named_at_once() -> None:

@@ -138,17 +138,34 @@ def _encoded(data: bytes) -> str:
         return f'it begins with a byte order mark: set encoding = ["utf-8-bom"] {_SETTING}'
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:2]:
         return _utf_16_or_confluent(data)
-    text = data.rstrip().translate(_URL_SAFE, b"\r\n")
-    if _BASE64.fullmatch(text):
-        try:
-            inner = base64.b64decode(text + b"=" * (-len(text) % 4))
-        except binascii.Error:
-            return ""
-        if inner.startswith(_GZIP):
-            return f'it is gzip in base64: set encoding = ["base64", "gzip"] {_SETTING}'
-        if inner.lstrip().startswith(_JSON_STARTS):
-            return f'it is JSON in base64: set encoding = ["base64"] {_SETTING}'
+    names, what = _layers(data, _MAX_LAYERS)
+    if names:
+        inside_out = " in ".join([what, *reversed(names)] if what else reversed(names))
+        return f"it is {inside_out}: set encoding = {json.dumps(names)} {_SETTING}"
     return ""
+
+
+def _layers(data: bytes, most: int) -> tuple[list[str], str]:
+    """Return the encodings around data that is in base64, the outermost first, and what they hold, if it is no gzip.
+
+    Relays put base64 around base64: that of a queue around that of its source.
+    """
+    text = data.rstrip().translate(_URL_SAFE, b"\r\n")
+    if not most or not _BASE64.fullmatch(text):
+        return [], ""
+    try:
+        inner = base64.b64decode(text + b"=" * (-len(text) % 4))
+    except binascii.Error:
+        return [], ""
+    if inner.startswith(_GZIP):
+        return ["base64", "gzip"], ""
+    if inner.lstrip().startswith(_JSON_STARTS):
+        return ["base64"], "JSON"
+    names, what = _layers(inner, most - 1)
+    return (["base64", *names], what) if names else ([], "")
+
+
+_MAX_LAYERS = 3
 
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")

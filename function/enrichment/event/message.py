@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from enrichment.documents.instant import parse_rfc3339
-from enrichment.errors import EnrichmentError, failure
+from enrichment.errors import BadEventError, EnrichmentError, failure
 
 REDRIVE_MESSAGE_ID = "redrive_message_id"
 REDRIVE_PUBLISH_TIME = "redrive_publish_time"
@@ -32,7 +32,7 @@ UNNAMED = "unnamed:"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_ID_LENGTH = 128
 _MAX_ATTEMPT = 2**31 - 1  # the field's type in Pub/Sub's API
-_SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
+_SUBSCRIPTION = r"\Aprojects/[^/\s]+/subscriptions/[^/\s]+\Z"
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 
@@ -88,8 +88,34 @@ def read(body: bytes) -> Message:
     Raises:
         BadEventError: `envelope_invalid`, the body does not hold a Pub/Sub message.
     """
+    return _of_body(body, _Envelope)
+
+
+def read_wrapped(body: bytes) -> Message | None:
+    """Read the message out of a body that has the outline of Pub/Sub's own push.
+
+    Args:
+        body: The body.
+
+    Returns:
+        The message; None where the body is no such push, but data.
+
+    Raises:
+        BadEventError: As `read`.
+    """
+    if b'"subscription"' not in body or b'"message"' not in body:
+        return None
     try:
-        envelope = msgspec.json.decode(body, type=_Envelope)
+        return _of_body(body, _Wrapped)
+    except BadEventError:
+        if _is_wrapped(body):
+            raise
+        return None
+
+
+def _of_body(body: bytes, form: "type[_Envelope]") -> Message:
+    try:
+        envelope = msgspec.json.decode(body, type=form)
         publish_time = _publish_time(envelope.message.publish_time)
     except msgspec.DecodeError as error:
         raise _invalid(str(error) if body.strip() else "its body is empty") from None
@@ -108,17 +134,15 @@ def read(body: bytes) -> Message:
     )
 
 
-def is_wrapped(body: bytes) -> bool:
+def _is_wrapped(body: bytes) -> bool:
     """Return whether a body has the outline of Pub/Sub's own: `message`, an object, and `subscription`, a full name."""
-    if b'"subscription"' not in body or b'"message"' not in body:
-        return False
     try:
         outline = msgspec.json.decode(body, type=_Outline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return (
         bytes(outline.message).lstrip().startswith(b"{")
-        and _SUBSCRIPTION.fullmatch(outline.subscription) is not None
+        and re.search(_SUBSCRIPTION, outline.subscription) is not None
     )
 
 
@@ -229,6 +253,10 @@ class _PubsubMessage(msgspec.Struct, rename="camel"):
 class _Envelope(msgspec.Struct, rename="camel"):
     message: _PubsubMessage
     delivery_attempt: object = None
+
+
+class _Wrapped(_Envelope, kw_only=True):
+    subscription: Annotated[str, msgspec.Meta(pattern=_SUBSCRIPTION)]
 
 
 class _Outline(msgspec.Struct):

@@ -96,7 +96,7 @@ def read(section: Section, folder: Path) -> Declared:
         on_conflict=OnConflict(
             section.choice("on_conflict", OnConflict, OnConflict.DEAD_LETTER) or OnConflict.DEAD_LETTER
         ),
-        drop=_expressions(section, "drop", roots) if "drop" in section.values else (),
+        drop=_drop(section, roots) if "drop" in section.values else (),
         each=each[0] if each else None,
         each_inside=each[1:],
     )
@@ -165,6 +165,18 @@ def _expressions(section: Section, key: str, roots: tuple[str, ...]) -> tuple[Ex
         section.problem(key, "is an empty list; it must be an expression, or a list of them.")
     compiled = (_expression(section, key, text, roots) for text in texts)
     return tuple(one for one in compiled if one is not None)
+
+
+def _drop(section: Section, roots: tuple[str, ...]) -> tuple[Expression, ...]:
+    conditions = _expressions(section, "drop", roots)
+    for condition in conditions:
+        if not condition.paths:
+            section.problem(
+                "drop",
+                f"is {shown(condition.text)}, which is the same for every event; write a condition on the event, such "
+                "as event.type == 'test'.",
+            )
+    return conditions
 
 
 def _each(section: Section, roots: tuple[str, ...]) -> tuple[Expression, ...]:

@@ -24,8 +24,10 @@ def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
     Returns:
         The columns by name, in their order; None where the file cannot be read.
     """
+    content = b""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Resource | list[_Field])
+        content = path.read_bytes()
+        found = msgspec.json.decode(content, type=_Resource | list[_Field])
     except OSError as error:
         problems.append(f"{path.name}: cannot be read from {path}: {error.strerror}.")
     except UnicodeDecodeError:
@@ -33,8 +35,9 @@ def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
     except RecursionError:
         problems.append(f"{path.name}: is nested too deeply to be read.")
     except msgspec.DecodeError as error:
+        why = str(error) if content.strip() else "it is empty"
         problems.append(
-            f"{path.name}: is neither a list of BigQuery's columns nor a table resource of its API: {error}."
+            f"{path.name}: is neither a list of BigQuery's columns nor a table resource of its API: {why}."
         )
     else:
         if found == []:

@@ -1,10 +1,12 @@
 """Interfaces of a sink, and of what writes its rows."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import meshpass
 
+from enrichment.errors import EnrichmentError
 from enrichment.row import Row
 from enrichment.sink.insert_all_response import InsertErrors
 
@@ -54,6 +56,16 @@ class RowWriter(Protocol):
             EnrichmentError: the request failed as a whole, and would fail with other rows as well.
         """
 
+    def failed_since(self, table: str, began_s: float) -> EnrichmentError | None:
+        """Return why a request of the table failed last, if that was after a moment and none has succeeded since.
+
+        A request that got no answer in time is no such failure.
+
+        Args:
+            table: As for `insert`.
+            began_s: The moment, in seconds of `time.monotonic()`.
+        """
+
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
         """Return when a table was created, in seconds since the epoch; None where that cannot be read. Never raises."""
 
@@ -66,3 +78,25 @@ class RowWriter(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and whatever else is held."""
+
+
+class LastFailures:
+    """Why requests failed last, by table, while they are tried again."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[float, EnrichmentError]] = {}
+
+    def note(self, table: str, error: BaseException) -> None:
+        """Note a failure. One that concerns a request's own rows says nothing about other requests."""
+        if isinstance(error, EnrichmentError):
+            self._found[table] = time.monotonic(), error
+
+    def forget(self, table: str) -> None:
+        """Note that a request of the table has succeeded."""
+        if self._found:
+            self._found.pop(table, None)
+
+    def since(self, table: str, began_s: float) -> EnrichmentError | None:
+        """Return the failure, if there is one that is not older. See `RowWriter.failed_since`."""
+        at_s, error = self._found.get(table, (0.0, None))
+        return error if at_s >= began_s else None

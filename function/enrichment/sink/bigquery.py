@@ -1,11 +1,19 @@
 """Rows into one BigQuery table."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import meshpass
 
-from enrichment.errors import BadEventError, EnrichmentError, failure
+from enrichment.errors import (
+    BadEventError,
+    EnrichmentError,
+    TransientError,
+    copy_error,
+    failure,
+    release_frames,
+)
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.base import RowWriter
@@ -61,11 +69,21 @@ class BigQuerySink:
 
         Raises:
             BadEventError: `row_invalid` or `row_too_large`, BigQuery will never take this row.
-            TransientError: BigQuery is unavailable, or over a quota, or too slow for the deadline.
+            TransientError: BigQuery is unavailable, or over a quota, or too slow for the deadline. Where time ran out
+                while refused requests were tried again, it is what they were refused for.
             FaultError: there is no such table, no permission, no credentials, the table has other columns, it was
                 recreated a short time ago, or an append is refused for a row that may not be at fault.
         """
-        await self._groups.write(row, deadline)
+        began_s = time.monotonic()
+        try:
+            await self._groups.write(row, deadline)
+        except TransientError as error:
+            cause = (
+                self._client.failed_since(self._table, began_s) if error.reason == "write_timeout" else None
+            )
+            if cause is None:
+                raise
+            raise copy_error(cause) from release_frames(error)
 
     async def _insert(
         self, rows: Sequence[Row], deadline: meshpass.Deadline

@@ -16,10 +16,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery import DEFAULT_RETRY
 
-from enrichment.errors import FaultError, Stage, of_google_error
+from enrichment.errors import EnrichmentError, FaultError, Stage, of_google_error
 from enrichment.row import Row
 from enrichment.settings import table_file
 from enrichment.settings.model import TableField
+from enrichment.sink.base import LastFailures
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, FIRST_DELAY_S, MAX_DELAY_S, refused
 from enrichment.sink.insert_all_response import InsertErrors, Refusal
 from enrichment.sink.when_to_write import MAX_WRITES, RefusedError
@@ -41,6 +42,7 @@ class GoogleClient:
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(MAX_WRITES)
         self._warm = False
+        self._failures = LastFailures()
 
     def warm_up(self) -> None:
         """Start to make the client, while the event's lookup is in flight."""
@@ -52,13 +54,19 @@ class GoogleClient:
         """Write rows in one request, and try again while that may help. See `RowWriter`."""
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._insert, table, rows, deadline)
         try:
-            return await work
+            found = await work
+            self._failures.forget(table)
+            return found  # noqa: TRY300 - what follows is for failures alone
         except Exception as error:
             decided = of_google_error(error, Stage.WRITE, "bigquery", table)
             status = getattr(error, "code", None)
             if status == 413:
                 raise refused(Refusal(status), table) from error
             raise (RefusedError(decided) if status == 400 else decided) from error
+
+    def failed_since(self, table: str, began_s: float) -> EnrichmentError | None:
+        """Return why a request of the table failed last. See `RowWriter`."""
+        return self._failures.since(table, began_s)
 
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
         """Return when a table was created. See `RowWriter`."""
@@ -100,11 +108,21 @@ class GoogleClient:
         left_s = deadline.left_s()
         if left_s <= 0:
             raise TimeoutError
+
+        def retried(error: Exception) -> bool:
+            if not DEFAULT_RETRY._predicate(error):  # noqa: SLF001 - it has no public name
+                return False
+            if getattr(error, "code", None) is not None:  # an answer
+                self._failures.note(table, of_google_error(error, Stage.WRITE, "bigquery", table))
+            return True
+
         errors: InsertErrors = client.insert_rows_json(
             table,
             [row.columns for row in rows],
             row_ids=[row.insert_id for row in rows],
-            retry=DEFAULT_RETRY.with_timeout(left_s).with_delay(initial=FIRST_DELAY_S, maximum=MAX_DELAY_S),
+            retry=DEFAULT_RETRY.with_timeout(left_s)
+            .with_delay(initial=FIRST_DELAY_S, maximum=MAX_DELAY_S)
+            .with_predicate(retried),
             timeout=min(ATTEMPT_TIMEOUT_S, left_s),
         )
         return errors

@@ -9,6 +9,7 @@ See https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,12 +21,14 @@ from enrichment import backoff
 from enrichment.errors import (
     EnrichmentError,
     Stage,
+    copy_error,
     failure,
     of_google_answer,
     of_unexpected_error,
     release_frames,
 )
 from enrichment.row import Row
+from enrichment.sink.base import LastFailures
 from enrichment.sink.insert_all_response import InsertErrors, Refusal, read_answer
 from enrichment.sink.when_to_write import RefusedError
 
@@ -95,6 +98,7 @@ class InsertAllClient:
         self._tokens = tokens
         self._parts: tuple[Endpoint, AccessTokens] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._failures = LastFailures()
 
     def warm_up(self) -> None:
         """Start to get a token and to open a connection, while the event's lookup is in flight."""
@@ -109,7 +113,7 @@ class InsertAllClient:
             raise RefusedError(of_unexpected_error(error, Stage.WRITE)) from None
         delays_s = retry_delays_s()
         found: InsertErrors | Refusal | meshpass.MeshError | None = None
-        renewed = False
+        began_s, renewed = time.monotonic(), False
         while (left_s := deadline.left_s()) > 0:
             found = await self._attempt(table, body, left_s, fresh=isinstance(found, meshpass.MeshError))
             if isinstance(found, Refusal):
@@ -119,14 +123,24 @@ class InsertAllClient:
                 if not found.retryable:
                     break
             elif not isinstance(found, meshpass.MeshError):
+                self._failures.forget(table)
                 return found
             elif not found.retryable:
                 break
+            if not isinstance(found, meshpass.MeshTimeout):
+                self._failures.note(table, _decided(found, table))
             delay_s = next(delays_s)
             if delay_s >= deadline.left_s():
                 break
             await asyncio.sleep(delay_s)
-        raise _decided(found, table)
+        earlier = None
+        if found is None or isinstance(found, meshpass.MeshTimeout):
+            earlier = self.failed_since(table, began_s)
+        raise copy_error(earlier) if earlier is not None else _decided(found, table)
+
+    def failed_since(self, table: str, began_s: float) -> EnrichmentError | None:
+        """Return why a request of the table failed last. See `RowWriter`."""
+        return self._failures.since(table, began_s)
 
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
         """Return when a table was created. One try: the write itself says more of what is wrong. See `RowWriter`."""

@@ -37,8 +37,10 @@ COUNTERS_EVERY_S = 60.0
 
 _STDOUT = 1
 
-# What JSON takes as it is, and readers of lines may take for the end of one: NEL, LINE and PARAGRAPH SEPARATOR.
-_LINE_ENDS = re.compile("\x85|\u2028|\u2029".encode())
+# What JSON takes as it is, and what shows a line may obey: the controls U+0080 to U+009F, of which terminals take one
+# for the begin of a command; the separators of lines, which readers may take for the end of one; and the marks that
+# change the direction of what follows (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
+_OBEYED = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Severity(enum.IntEnum):
@@ -57,10 +59,11 @@ class Ending(msgspec.Struct, frozen=True):
 
     Args:
         name: The label to filter by: `written`, `fault`.
-        severity: How grave it is. `states` raises it to `CRITICAL` now and then.
+        severity: How grave it is. `states` raises it now and then.
         stage: Where it was stopped, empty if it was not.
         reason: A stable code, empty if there is nothing to say.
         detail: One sentence for people.
+        state: What `states` follows it as; its name if empty.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Ending(msgspec.Struct, frozen=True):
     stage: str = ""
     reason: str = ""
     detail: str = ""
+    state: str = ""
 
 
 _SEVERITIES = {
@@ -193,9 +197,9 @@ class Log:
         self, ending: Ending, trace: Trace, fields: dict[str, Any], started_at: float, now: float
     ) -> None:
         severity = ending.severity
-        if alert := self._states.ended(ending.name, now):
-            severity = Severity.CRITICAL
-            fields.update(alert)
+        if alert := self._states.ended(ending.state or ending.name, now):
+            severity = Severity.CRITICAL if alert.is_critical else Severity.WARNING
+            fields.update(alert.fields)
         if severity >= self._severity and self._is_sampled(severity, fields):
             labels = {"outcome": ending.name}
             if ending.stage:
@@ -255,7 +259,7 @@ class Log:
             # A lone surrogate: JSON can escape it, and msgspec would not.
             text = json.dumps(line).encode()
         if not text.isascii():
-            text = _LINE_ENDS.sub(_escaped, text)
+            text = _OBEYED.sub(_escaped, text.decode()).encode()
         with contextlib.suppress(OSError):
             self._write(text + b"\n")
 
@@ -282,8 +286,8 @@ def _fields(delivery: Delivery) -> dict[str, Any]:
     return fields
 
 
-def _escaped(found: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(found[0].decode())
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _ms(seconds: float) -> float:

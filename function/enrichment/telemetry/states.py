@@ -1,4 +1,4 @@
-"""States in which no event gets through, which end in a line of alert grade: at most one a minute for each state.
+"""States in which no event gets through, each with a line that stands out: at most one a minute for each state.
 
 ===============  ===================================================================
 state            when
@@ -6,6 +6,9 @@ state            when
 fault            a delivery ended as a fault
 retry            for two minutes nothing got through, and three deliveries or more were nacked
 dead-lettered    for one minute nothing got through, and ten deliveries or more were dead-lettered
+push-refused     for one minute nothing got through, and three pushes or more were refused
+dropped          for ten minutes nothing got through, and ten events or more were dropped:
+                 a warning, once an hour, for that may be what pipeline.toml is meant to do
 ===============  ===================================================================
 """
 
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 MIN_INTERVAL_S = 60.0
-"""Least time between two lines of alert grade for one state, in seconds."""
+"""Least time between two alerts of one state, in seconds, unless its rule says otherwise."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -25,17 +28,47 @@ class Rule(msgspec.Struct, frozen=True):
         least: Fewest deliveries.
         lasting_s: For how long at least, from the first of them, in seconds.
         alert: What the line says of it; `{count}` and `{for_s}` are filled in.
+        interval_s: Least time between two alerts, in seconds.
+        is_critical: Whether its line is critical; else it is a warning.
     """
 
     least: int
     lasting_s: float
     alert: str
+    interval_s: float = MIN_INTERVAL_S
+    is_critical: bool = True
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """What a line says of a state.
+
+    Args:
+        fields: Further fields of the line.
+        is_critical: Whether the line is critical; else it is a warning.
+    """
+
+    fields: dict[str, str | int]
+    is_critical: bool
 
 
 RULES = {
     "fault": Rule(1, 0.0, "Events with this fault are held up until it is corrected."),
     "retry": Rule(3, 120.0, "No event has got through for {for_s} s: {count} were nacked."),
     "dead-lettered": Rule(10, 60.0, "No event has got through for {for_s} s: {count} were dead-lettered."),
+    "push-refused": Rule(
+        3,
+        60.0,
+        "No event has got through for {for_s} s: {count} requests were refused because they are no deliveries of "
+        "Pub/Sub. See which subscription or which other caller sends them.",
+    ),
+    "dropped": Rule(
+        10,
+        600.0,
+        "No event has been written for {for_s} s: all {count} were dropped. If some should be written, correct `drop`, "
+        "`each` or `unmatched` in pipeline.toml.",
+        interval_s=3600.0,
+        is_critical=False,
+    ),
 }
 """By the name of the end. Any other end shows that events get through."""
 
@@ -43,7 +76,7 @@ OTHERS = "Other events have got through in the last minute."
 """What the alert of a fault adds where it is true: the fault may then be one of a single event, such as of its key."""
 
 NO_EVENT = frozenset({"refused"})
-"""Ends that say nothing about it: a request that is none for a lookup."""
+"""Ends that say nothing about it: a request that is none for a lookup, or no push at all."""
 
 
 @dataclass(slots=True)
@@ -66,7 +99,7 @@ class States:
         self._streaks: dict[str, _Streak] = {}
         self._got_through_at_s: float | None = None
 
-    def ended(self, name: str, now_s: float) -> dict[str, str | int] | None:
+    def ended(self, name: str, now_s: float) -> Alert | None:
         """Note how a delivery ended.
 
         Args:
@@ -90,15 +123,11 @@ class States:
         for_s = now_s - streak.since_s
         if streak.count < rule.least or for_s < rule.lasting_s:
             return None
-        if streak.alerted_at_s is not None and now_s - streak.alerted_at_s < MIN_INTERVAL_S:
+        if streak.alerted_at_s is not None and now_s - streak.alerted_at_s < rule.interval_s:
             streak.held_back += 1
             return None
         held_back, streak.held_back, streak.alerted_at_s = streak.held_back, 0, now_s
         alert = rule.alert.format(count=streak.count, for_s=round(for_s))
         if self._got_through_at_s is not None and now_s - self._got_through_at_s < MIN_INTERVAL_S:
             alert = f"{alert} {OTHERS}"
-        return {
-            "alert": alert,
-            "state": name,
-            "held_back": held_back,
-        }
+        return Alert({"alert": alert, "state": name, "held_back": held_back}, rule.is_critical)

@@ -1,6 +1,7 @@
 """Settings of a client from environment variables, checked together."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ GOOGLE_ID_TOKEN = "google-id-token"  # noqa: S105  # a kind of token
 # MESH_AUTH was named IDENTITY before. Only this value of it changed anything; a variable with so general a name that
 # holds another value may belong to another program.
 _RENAMED = "google"
+
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----\s\s*[A-Za-z0-9+/=][A-Za-z0-9+/=\s]*-----END \1-----"
+)
+_MAX_CA_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +134,7 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
         if (value := environ.get(name, "")) != value.strip() or not value.isprintable()
     ]
     problems += _gateway_problems(environ.get("GKE_GATEWAY_URL", ""), environ.get("GKE_GATEWAY_HOST", ""))
-    problems += _file_problems(environ, "GKE_GATEWAY_CA_FILE")
+    problems += _ca_file_problems(environ)
     if signed:
         problems += _key_problems(environ)
     return problems
@@ -180,11 +186,31 @@ def _key_problems(environ: Mapping[str, str]) -> list[str]:
     return _file_problems(environ, "SIGNING_KEY_FILE")
 
 
+def _ca_file_problems(environ: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the CA file. The connection's TLS checks the rest of it."""
+    name = "GKE_GATEWAY_CA_FILE"
+    path = environ.get(name)
+    problems = _file_problems(environ, name)
+    if not path or problems:
+        return problems
+    with Path(path).open("rb") as file:
+        content = file.read(_MAX_CA_BYTES)
+    if len(content) < _MAX_CA_BYTES and not _CERTIFICATE.search(content):
+        return [f"{name} names {path}, which holds no PEM certificate."]
+    return []
+
+
 def _file_problems(environ: Mapping[str, str], name: str) -> list[str]:
     path = environ.get(name)
-    if path and not Path(path).is_file():
+    if not path:
+        return []
+    if not os.path.isfile(path):  # noqa: PTH113 - a Path raises where a folder on the way may not be read
         return [f"{name} names {path}, which is not a file."]
-    return []
+    try:
+        with Path(path).open("rb"):
+            return []
+    except OSError as exc:
+        return [f"{name} names {path}, which cannot be read: {exc.strerror}."]
 
 
 def _virtual_origin(gateway: Origin, host: str) -> Origin:

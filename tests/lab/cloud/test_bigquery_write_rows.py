@@ -288,6 +288,28 @@ class TestRowErrors:
         assert not good.error.code
         assert len(read(client)) == 1
 
+    @pytest.mark.parametrize(
+        ("days", "accepted"), [(-1826, False), (-1824, True), (0, True), (365, True), (367, False)]
+    )
+    def test_a_row_of_a_partition_out_of_range_is_an_error_of_its_row(
+        self, client: Client, write: BigQueryWriteClient, days: int, accepted: bool
+    ) -> None:
+        described = client_library.Table("p.d.t", schema=[Field("v", "TIMESTAMP")])
+        described.time_partitioning = client_library.TimePartitioning(field="v")
+        client.create_table(described)
+        micros = round((1_700_000_000 + days * 86_400) * 1_000_000)
+
+        response = send(write, Message({"v": "int64"}), {"v": 1_700_000_000_000_000}, {"v": micros})
+
+        assert len(read(client)) == 2 * accepted
+        assert [error.index for error in response.row_errors] == [1] * (not accepted)
+        assert all(
+            error.message.startswith(
+                f"Value {micros} for partition column v of the destination table p:d.t is "
+            )
+            for error in response.row_errors
+        )
+
     def test_bad_rows_do_not_move_the_offset(self, client: Client, write: BigQueryWriteClient) -> None:
         table(client, Field("v", "STRING", "REQUIRED"))
         name = write.create_write_stream({"parent": PARENT, "write_stream": {"type_": "COMMITTED"}}).name

@@ -102,6 +102,7 @@ def _lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
         while shard.end < 0 or at < shard.end:
             line, size = _line(file)
             if not size:
+                _check_end(at, shard.end)
                 return
             begin, at = at, at + size
             done = (at if shard.end < 0 else min(at, shard.end)) - shard.begin
@@ -118,6 +119,7 @@ def _gzip_lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
                 if number > position:
                     received = _of_line(found[0], shard, number, form, is_first=number == 1)
                     yield Read(received, number, counted.count, number)
+        _check_end(counted.count, shard.size)
 
 
 def _avro(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -141,6 +143,7 @@ def _avro(shard: Shard, position: int, form: Form) -> Iterator[Read]:
                 if number > position:
                     received = _of_fields(fields, shard, number, form, messages=messages)
                     yield Read(received, number, raw.tell(), number)
+        _check_end(raw.tell(), shard.size)
 
 
 def _bigquery(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -154,6 +157,16 @@ def _bigquery(shard: Shard, position: int, form: Form) -> Iterator[Read]:
         at += 1
         received = _of_fields(fields, shard, at, form, messages=messages)
         yield Read(received, at, at - shard.begin, at)
+    _check_end(at, shard.end)
+
+
+def _check_end(found: int, known: int) -> None:
+    """Raise InputError where an input ends before the end that it had when the backfill was begun."""
+    if found < known:
+        raise InputError(
+            f"it ends at {found} and not at {known}, so it has changed since the backfill was begun. Begin a new one, "
+            "with a journal of its own"
+        )
 
 
 def _are_messages(form: Form, names: set[str]) -> bool:

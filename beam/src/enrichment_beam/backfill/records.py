@@ -10,6 +10,7 @@ A record that is a message has the fields of one, by the names that Google's own
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any
 
 import msgspec
 from enrichment.core.received import Received
+from enrichment.documents import strict_json
 from enrichment.documents.instant import parse_rfc3339, rfc3339
 from enrichment.errors import EnrichmentError, failure
 from enrichment.event.message import Message
@@ -28,7 +30,23 @@ MAX_RECORD_BYTES = 14_000_000
 third more."""
 
 _MAX_ID = 128
-_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def _other(value: object) -> str:
+    """Return a value of a type that JSON has none for: an INTERVAL of BigQuery, as BigQuery writes it."""
+    parts = [getattr(value, name, None) for name in _INTERVAL]
+    if not all(isinstance(part, int) for part in parts):
+        raise TypeError(f"values of the type {type(value).__name__} cannot be written as JSON")
+    years, months, days, hours, minutes, seconds, micros = [int(part or 0) for part in parts]
+    span, clock = 12 * years + months, (3600 * hours + 60 * minutes + seconds) * 1_000_000 + micros
+    whole, fraction = divmod(abs(clock), 1_000_000)
+    text = f"{'-' * (span < 0)}{abs(span) // 12}-{abs(span) % 12} {days} {'-' * (clock < 0)}"
+    text += f"{whole // 3600}:{whole // 60 % 60}:{whole % 60}"
+    return f"{text}.{fraction:06}".rstrip("0") if fraction else text
+
+
+_INTERVAL = ("years", "months", "days", "hours", "minutes", "seconds", "microseconds")
+_JSON = msgspec.json.Encoder(decimal_format="number", enc_hook=_other)
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 
 
@@ -108,13 +126,22 @@ def of_json_message(line: bytes) -> Received:
 
 
 def of_fields(fields: Mapping[str, Any]) -> Received:
-    """Return a record of Avro, or a row of a table, that is a message."""
+    """Return a record of Avro, or a row of a table, that is a message.
+
+    One whose attributes cannot be read becomes a bad event, `envelope_invalid`. Its dead letter has the whole record as
+    JSON.
+    """
+    try:
+        attributes = _attributes(fields.get("attributes"))
+    except ValueError as error:
+        problem = f"the record holds no message of Pub/Sub: its attributes are {error}"
+        return unreadable(of_event_fields(fields), failure("envelope_invalid", problem))
     published = fields.get("publish_time")
     if isinstance(published, datetime):
         published = rfc3339(published.astimezone(UTC) if published.tzinfo else published.replace(tzinfo=UTC))
     return received(
         _data(fields.get("data")),
-        _attributes(fields.get("attributes")),
+        attributes,
         str(fields.get("message_id") or ""),
         str(published or ""),
         str(fields.get("ordering_key") or ""),
@@ -123,7 +150,28 @@ def of_fields(fields: Mapping[str, Any]) -> Received:
 
 def of_event_fields(fields: Mapping[str, Any]) -> bytes:
     """Return a record of Avro, or a row, that is an event, as JSON: times as RFC 3339, bytes as base64."""
-    return _JSON.encode(fields)
+    try:
+        found = _JSON.encode(fields)
+    except UnicodeEncodeError:
+        return _as_it_is(fields)
+    # NaN and Infinity would be null, which is another value.
+    return _as_it_is(fields) if b"null" in found and not _is_finite(fields) else found
+
+
+def _as_it_is(fields: Mapping[str, Any]) -> bytes:
+    """Return a record with what JSON cannot hold, for the core to name: NaN, Infinity, half of a surrogate pair."""
+    return json.dumps(msgspec.to_builtins(fields, enc_hook=_other)).encode()
+
+
+def _is_finite(value: object) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case Mapping():
+            return all(map(_is_finite, value.values()))
+        case list():
+            return all(map(_is_finite, value))
+    return True
 
 
 def is_message(names: "set[str]") -> bool:
@@ -150,23 +198,29 @@ def _data(found: object) -> bytes:
         case None:
             return b""
         case _:
-            return json.dumps(found).encode()
+            return of_event_fields({"": found})[len(b'{"":') : -1].strip()
 
 
 def _attributes(found: object) -> dict[str, str]:
+    """Return attributes; raise ValueError, which completes the sentence "they are ...", where they are none."""
+    if found is None or found == "":
+        return {}
     if isinstance(found, str):  # a subscription of BigQuery writes them as JSON in a column of text
         try:
-            found = json.loads(found)
-        except ValueError:
-            return {}
+            found = strict_json.parse(found.encode())
+        except UnicodeEncodeError:
+            raise ValueError("a text with half of a surrogate pair") from None
+        except ValueError as error:
+            raise ValueError(f"no JSON object that can be read: {error}") from None
     if isinstance(found, Mapping):
         return {
             str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()
         }
     if isinstance(found, list):  # a repeated record of key and value
         pairs = [one for one in found if isinstance(one, Mapping) and "key" in one]
-        return {str(one["key"]): str(one.get("value") or "") for one in pairs}
-    return {}
+        if len(pairs) == len(found):
+            return {str(one["key"]): str(one.get("value") or "") for one in pairs}
+    raise ValueError("neither an object nor pairs of key and value")
 
 
 def _is_instant(text: str) -> bool:

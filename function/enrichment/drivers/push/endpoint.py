@@ -49,6 +49,7 @@ class _Refusal(msgspec.Struct, frozen=True):
     reason: str
     detail: str
     headers: tuple[tuple[str, str], ...] = ()
+    is_push: bool = True
 
 
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -90,7 +91,10 @@ class PushEndpoint:
         started_at = time.monotonic()
         if method != "POST":
             detail = f"the method is {method[:16]}, and a delivery is a POST"
-            return self._refuse(_Refusal(405, "method_not_allowed", detail, _ALLOW), started_at)
+            refusal = _Refusal(
+                405, "method_not_allowed", detail, _ALLOW, is_push=False
+            )  # such as a probe's GET
+            return self._refuse(refusal, started_at)
         try:
             whole = await _whole(receive)
         except _DisconnectedError:
@@ -111,7 +115,8 @@ class PushEndpoint:
 
     def _refuse(self, refusal: _Refusal, started_at: float) -> Reply:
         self.enricher.count("pushes_refused", reason=refusal.reason)
-        ending = Ending("refused", Severity.WARNING, "", refusal.reason, refusal.detail)
+        state = "push-refused" if refusal.is_push else ""
+        ending = Ending("refused", Severity.WARNING, "", refusal.reason, refusal.detail, state)
         # A fresh trace: what such a request says of itself is not believed.
         self.enricher.log.request(ending, trace.find({}, {}), started_at, refusal.status, None)
         return Reply(refusal.status, f"{refusal.reason}: {refusal.detail}", refusal.headers)

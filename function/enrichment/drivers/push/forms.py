@@ -164,9 +164,9 @@ def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: dateti
         return _structured(body)
     if not body:
         raise NoPushError("it has neither a body nor the headers of a delivery")
-    if message.is_wrapped(body):
-        return Received(body, _or_error(lambda: message.read(body)), {})
-    return Received(body, message.unnamed(body, arrived_at), {})
+    return Received(
+        body, _or_error(lambda: message.read_wrapped(body) or message.unnamed(body, arrived_at)), {}
+    )
 
 
 def _decoded(body: bytes, content_encoding: str) -> bytes:

@@ -90,10 +90,10 @@ class Report:
         kind = "fault" if is_fault else "retry"
         to_do = f" To do: {_TO_DO[code]}." if code in _TO_DO else ""
         self._log.note(
-            Severity.CRITICAL if alert else Severity.WARNING,
+            Severity.CRITICAL if alert and alert.is_critical else Severity.WARNING,
             f"{kind}: no messages from {self._subscription}: {code}: {detail.rstrip('.')}.{to_do}",
             reason=f"pull_{code.lower()}",
-            **(alert or {}),
+            **(alert.fields if alert else {}),
         )
 
     def acks_refused(self, number: int, why: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,9 +12,17 @@ import meshpass
 from grpc import aio
 from meshpass._address import parse_origin, plaintext_problem
 
-from enrichment.errors import Stage, failure, of_unexpected_error, release_frames
+from enrichment.errors import (
+    EnrichmentError,
+    Stage,
+    copy_error,
+    failure,
+    of_unexpected_error,
+    release_frames,
+)
 from enrichment.row import Row
 from enrichment.settings.model import Column, TableField, WriteStreamKind
+from enrichment.sink.base import LastFailures
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S, AccessTokens, retry_delays_s
 from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.connection import Metadata, unary
@@ -36,6 +45,8 @@ _REQUEST_BYTES = (
     2_000  # what a request has beside its rows and its schema, generously: the stream's name, an offset
 )
 _ROW_BYTES = 6  # tag and length of a row in the request
+
+_LATE = "DEADLINE_EXCEEDED"
 
 _OPTIONS = (
     # A quiet connection is tested, so that one which a firewall dropped does not cost an event its time.
@@ -89,6 +100,7 @@ class StorageWriteClient:
         self._streams: dict[str, Stream] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._failures = LastFailures()
 
     def warm_up(self) -> None:
         """Start to get a token and to connect, while the event's lookup is in flight."""
@@ -106,18 +118,26 @@ class StorageWriteClient:
                 failure("row_too_large", f"the row takes {size} bytes in an append", Stage.WRITE)
             )
         stream = self._stream(table)
+        began_s = time.monotonic()
         try:
             async with asyncio.timeout(max(0.0, deadline.left_s())), stream.turn():
-                answer = await self._append(stream, serialized, size, deadline)
+                answer = await self._append(table, stream, serialized, size, deadline)
         except TimeoutError:
             answer = None
+        if (answer is None or answer.code == _LATE) and (earlier := self.failed_since(table, began_s)):
+            raise copy_error(earlier)
         if answer is None:
             raise failure("bigquery_unavailable", f"no answer for {table} in time")
         if answer.rows:
             return answer.rows
         if answer.code != "OK":
             raise self._decided(answer, table)
+        self._failures.forget(table)
         return ()
+
+    def failed_since(self, table: str, began_s: float) -> EnrichmentError | None:
+        """Return why an append to the table failed last. See `RowWriter`."""
+        return self._failures.since(table, began_s)
 
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
         """Return when a table was created, which is when its default stream was. See `RowWriter`."""
@@ -143,7 +163,7 @@ class StorageWriteClient:
         await self._transport.aclose()
 
     async def _append(
-        self, stream: Stream, rows: Sequence[bytes], size: int, deadline: meshpass.Deadline
+        self, table: str, stream: Stream, rows: Sequence[bytes], size: int, deadline: meshpass.Deadline
     ) -> AppendResponse | None:
         """Append rows until they are written, no further attempt helps, or time is over."""
         delays_s = retry_delays_s()
@@ -163,6 +183,8 @@ class StorageWriteClient:
             if cause in at_once:
                 at_once.remove(cause)
                 continue
+            if answer.code != _LATE:
+                self._failures.note(table, self._decided(answer, table))
             delay_s = next(delays_s)
             if delay_s >= deadline.left_s():
                 return answer

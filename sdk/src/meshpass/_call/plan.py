@@ -49,6 +49,7 @@ def plan(state: ClientState, call: Call) -> Plan:
     """
     service, attempts, sent = state.service, 0, 0
     replayed = renewed = False
+    refused = ""
     request = prepare(service, call)
     policy = service.retry if call.retry is None else call.retry
     state.budget.deposit()
@@ -80,10 +81,13 @@ def plan(state: ClientState, call: Call) -> Plan:
                 continue
         wait = _wait_s(state, call, policy, request, attempts, result)
         if wait is not None:
+            refused = _refused(result) or refused
             _log_event(logging.INFO, "retry", service, request, attempts, error, wait_s=round(wait, 3))
             yield wait
         elif isinstance(result, MeshError):
             result.attempts = attempts
+            if refused and isinstance(result, MeshTimeout):  # that the time ran out says less
+                result.hint = f"{refused} {result.hint}"
             _log_event(logging.INFO, "failed", service, request, attempts, error)
             try:
                 raise result
@@ -95,6 +99,15 @@ def plan(state: ClientState, call: Call) -> Plan:
         else:
             _log_event(logging.DEBUG, "answered", service, request, attempts, status=result.status_code)
             return result
+
+
+def _refused(result: "httpx.Response | MeshError") -> str:
+    """Return a sentence on an attempt that was answered and is made again; empty where there was no answer."""
+    if not isinstance(result, MeshError):
+        return f"An earlier attempt was answered {result.status_code} by the service."
+    if result.status is None:
+        return ""
+    return f"An earlier attempt was answered {result.status} by the {result.answered_by or 'mesh'}."
 
 
 def _token(state: ClientState, request: Request, attempts: int) -> Generator[GetToken, Outcome, Token]:

@@ -126,9 +126,7 @@ class _Api:
             raise refused(refusal)
         table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
         now_s = self._now_s()
-        column = table.partition_column()
-        partitions = Partitions(table.resource["id"], column, now_s) if column else None
-        verdict = judge(wanted, table.schema, partitions)
+        verdict = judge(wanted, table.schema, Partitions.of(table, now_s))
         refuse_missing_defaults(verdict, table.schema)
         unknown = now_s - table.created_at_s < plan.faults.lag_s
         if unknown and not table.recreated:

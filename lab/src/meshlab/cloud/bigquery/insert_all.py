@@ -18,6 +18,7 @@ from meshlab.cloud.bigquery.cell_values import BadValueError, Stored, convert, w
 from meshlab.cloud.bigquery.errors import ApiError, invalid, unsupported
 
 if TYPE_CHECKING:
+    from meshlab.cloud.bigquery.catalogue import Table
     from meshlab.cloud.bigquery.schema import Field, Schema
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -83,14 +84,18 @@ def judge(request: Request, schema: Schema, partitions: Partitions | None = None
     for index, (insert_id, content) in enumerate(request.rows):
         try:
             row = _record(content, schema, "", request.ignore_unknown_values)
-            if partitions is not None:
-                partitions.check(row)
+            _check_partition(row, partitions)
             accepted.append((insert_id, row))
         except _RowError as error:
             errors.append(_error(index, "invalid", error.location, str(error)))
     if errors and not request.skip_invalid_rows:
         return Verdict([], _with_stopped(errors, len(request.rows)))
     return Verdict(accepted, errors)
+
+
+def _check_partition(row: Row, partitions: Partitions | None) -> None:
+    if partitions is not None and (problem := partitions.problem(row)):
+        raise _RowError(problem, "")
 
 
 def refuse_missing_defaults(verdict: Verdict, schema: Schema) -> None:
@@ -133,23 +138,29 @@ class Partitions:
     column: str
     now_s: float
 
-    def check(self, row: Row) -> None:
-        """Refuse a row whose partition is too far in the past or in the future."""
+    @classmethod
+    def of(cls, table: Table, now_s: float) -> Partitions | None:
+        """Return the partitions of a table; None where it has none by a column."""
+        column = table.partition_column()
+        return cls(table.resource["id"], column, now_s) if column else None
+
+    def problem(self, row: Row) -> str:
+        """Return what is said of a row whose partition is too far in the past or in the future; empty if none is."""
         value = row.get(self.column)
         if not isinstance(value, str):
-            return
+            return ""
         moment = datetime.datetime.fromisoformat(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=datetime.UTC)
         days = (moment.timestamp() - self.now_s) / 86_400
-        if not -PAST_DAYS <= days <= FUTURE_DAYS:
-            raise _RowError(
-                f"Value {round(moment.timestamp() * 1_000_000)} for partition column {self.column} of the destination "
-                f"table {self.table} is outside the allowed bounds. You can only stream to partitions of date range "
-                f"within {PAST_DAYS} days in the past and {FUTURE_DAYS} days in the future relative to the current "
-                "date.",
-                "",
-            )
+        if -PAST_DAYS <= days <= FUTURE_DAYS:
+            return ""
+        return (
+            f"Value {round(moment.timestamp() * 1_000_000)} for partition column {self.column} of the destination "
+            f"table {self.table} is outside the allowed bounds. You can only stream to partitions of date range "
+            f"within {PAST_DAYS} days in the past and {FUTURE_DAYS} days in the future relative to the current "
+            "date."
+        )
 
 
 class Deduplicator:

@@ -21,6 +21,7 @@ What is not certain, and was decided so:
 
 - Which errors end a call and which are the response to one request. Offsets, a finalized stream, errors by row and
   the quota of throughput are responses, and the call goes on. All else ends it: a client must take either form.
+- A row whose partition is too old or too far in the future is an error by row, in the words of insertAll.
 - Texts that are worded here alone: a required value or column that is missing, requests without rows, stream or schema,
   offsets of the default stream, refusals of FlushRows and BatchCommitWriteStreams.
 - A flush up to a row that was flushed before is ALREADY_EXISTS, and one of a finalized stream INVALID_ARGUMENT: Beam's
@@ -32,7 +33,7 @@ What is not certain, and was decided so:
   `_change_type` named as an extra field.
 
 What is otherwise than in the service: a new column is known at once, and not after some minutes. Streams do not end
-when nothing comes by them. Partitions of any date take rows. Quotas are not counted, but for calls that are open at
+when nothing comes by them. Quotas are not counted, but for calls that are open at
 once. `x-goog-request-params` is not asked for; the service needs it to find the region of some datasets. There are no
 columns of the types that the REST API of the fake does not offer, such as BIGNUMERIC and GEOGRAPHY, and no
 `column_name` option.

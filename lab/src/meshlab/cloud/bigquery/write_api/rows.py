@@ -16,6 +16,7 @@ from meshlab.cloud.bigquery.change_capture import (
     parse_sequence,
 )
 from meshlab.cloud.bigquery.defaults import default_of
+from meshlab.cloud.bigquery.insert_all import Partitions
 from meshlab.cloud.bigquery.write_api.errors import Code, WriteError, invalid
 from meshlab.cloud.bigquery.write_api.writer_schema import RowError
 
@@ -70,6 +71,7 @@ class RowReader:
     def __init__(self, table: Table, decoder: Decoder, stream: WriteStream) -> None:
         self._decoder = decoder
         self._key = frozenset(table.key)
+        self._table = table
         self._stream = stream
         self._required = [item.name for item in table.schema.fields if item.required]
         self._defaults: list[tuple[str, Callable[[float], Stored | None]]] = []
@@ -116,6 +118,7 @@ class RowReader:
         rows: list[Row] = []
         changes: list[Change | None] = []
         errors: dict[int, str] = {}
+        partitions = Partitions.of(self._table, now_s)
         defaults = [
             (name, default)
             for name, default in self._defaults
@@ -125,7 +128,9 @@ class RowReader:
             try:
                 decoded = self._decoder.decode(data)
                 change = self._change(decoded.pseudo, request) if self._changes else None
-                rows.append(self._completed(decoded, change, defaults, now_s))
+                row = self._completed(decoded, change, defaults, now_s)
+                _check_partition(row, partitions)
+                rows.append(row)
                 changes.append(change)
             except RowError as error:
                 errors[index] = str(error)
@@ -165,3 +170,8 @@ class RowReader:
         if sequence is None:
             raise RowError(f"The given value is not a valid {CHANGE_SEQUENCE_NUMBER}: {number}")
         return Change(ChangeType(kind), sequence, request)
+
+
+def _check_partition(row: Row, partitions: Partitions | None) -> None:
+    if partitions is not None and (problem := partitions.problem(row)):
+        raise RowError(problem)
