@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from meshlab.bench.asked_ports import with_asked_ports
@@ -12,6 +13,7 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun, audiences_of
 from meshlab.bench.run_secrets import client_authorities
+from meshlab.diff.chance import Odds
 from meshlab.errors import LabError
 from meshlab.istio.model.address_conditions import asked_addresses
 from meshlab.istio.model.load import KnownReads, load_mesh
@@ -73,6 +75,11 @@ class ChangedMesh:
         """Whether every request ends as on the mesh without the change."""
         return not self.proxies and not self.moved and not self.asking
 
+    @cached_property
+    def odds(self) -> Odds:
+        """What chance has a say in with the change."""
+        return Odds(self.planned.under_test.bootstraps)
+
 
 class Group:
     """A mesh and the cases of one setup. `close` ends what runs.
@@ -81,6 +88,9 @@ class Group:
         objects: The mesh without a change.
         setup: What the cases need around them.
         cases: The cases.
+
+    Attributes:
+        odds: What chance has a say in on the mesh without a change.
 
     Raises:
         BenchError: Something did not start.
@@ -129,6 +139,7 @@ class Group:
     def _plan(self) -> None:
         self._old = self._run.plan(self._mesh, list(self._addressed.values()))
         self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
+        self.odds = Odds(self._configurations)
 
     def prepare(self, cases: Sequence[Case]) -> None:
         """Let clients connect from the addresses that cases state; meshes with a change are to be planned again.
