@@ -230,6 +230,19 @@ def test_a_token_for_two_audiences_shows_what_a_rule_takes_for_one_and_a_policy_
         assert found.missing.text.count("aud: [") == 1
 
 
+def test_a_server_for_a_host_of_a_wildcard_is_known_on_every_mutant() -> None:
+    wildcard = """---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partners, namespace: shop}
+spec: {hosts: ["*.partner.example"], ports: [{number: 80, name: http, protocol: HTTP}], resolution: NONE}
+"""
+    text = f"apps: {{a.partner.example: {{status: 418}}}}\n{CASES}"
+    with mutation_run(shop(wildcard), cases(text)) as run:
+        found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
+    assert (found.state, found.reason) == ("survived", "")
+
+
 def test_a_mutant_that_changes_no_proxy_sends_nothing() -> None:
     nothing_selected = """---
 apiVersion: security.istio.io/v1

@@ -230,6 +230,16 @@ def names_of(mesh: Mesh) -> MeshNames:
         issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
         hosts=frozenset(_external_names(mesh)),
         authorities=frozenset(client_authorities(mesh)),
+        without_ports=frozenset(
+            str(found.ref) for found in mesh.workloads if not found.is_gateway and not found.ports
+        ),
+        authorizers=frozenset(mesh.usable_authorizers),
+        aliases={
+            name: service.external_name
+            for service in mesh.services
+            if service.external_name
+            for name in (f"{service.namespace}/{service.name}", service.hostname)
+        },
     )
 
 

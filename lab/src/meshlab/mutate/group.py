@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from meshlab.bench.applications import unserved
 from meshlab.bench.asked_ports import with_asked_ports
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.declared import declared_manifests
@@ -297,13 +298,10 @@ class Group:
 
     def unknown_servers(self, changed: ChangedMesh) -> str:
         """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
-        addresses = changed.planned.under_test.addresses
-        known = {str(ref) for ref, _ in addresses.apps} | {host for host, _ in addresses.external}
-        known |= changed.planned.under_test.wildcard_hosts
-        unknown = [app.target for app in self.setup.apps if app.target not in known]
-        unknown += [
-            one.provider for one in self.setup.authorizers if one.provider not in addresses.authorizers
-        ]
+        under_test = changed.planned.under_test
+        unknown = unserved((app.target for app in self.setup.apps), under_test)
+        known = under_test.addresses.authorizers
+        unknown += [one.provider for one in self.setup.authorizers if one.provider not in known]
         return ", ".join(unknown)
 
     def take(self, changed: ChangedMesh) -> str:
