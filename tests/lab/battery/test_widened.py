@@ -199,6 +199,7 @@ def rules_of(values: Sequence[str]) -> Iterator[Rule]:
             ["/", "/a", "/ab", "/a/1", "/a/1/2", "/a/1/b", "/a/1.php", "/1.php"],
             path,
         ),
+        ("paths", ["/a*", "/b", "*/a/h", "/a/h"], ["/", "/a", "/b", "/a/h", "/x/a/h", "/ax/a/h"], path),
         (
             "hosts",
             ["shop.*", "shop.example", "*", "*.example"],
