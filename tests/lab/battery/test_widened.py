@@ -162,6 +162,22 @@ def test_an_empty_authority_that_a_match_asks_for_is_named_because_none_is_sent(
     assert "An empty name of route shop/cart, rule 0" in found.not_covered
 
 
+def test_what_one_of_two_rules_lets_in_alone_is_asked_though_most_of_it_is_let_in_by_the_other() -> None:
+    operation = {"ports": ["8080"], "hosts": ["cart", "cart.shop*"], "notMethods": ["DELETE"]}
+    source = {"trustDomains": ["cluster.local"], "notServiceAccounts": ["shop/cart"]}
+    broad, of_mesh = {"to": [{"operation": operation}]}, {"from": [{"source": source}]}
+    elsewhere = {**of_mesh, "to": [{"operation": {"ports": ["9000"]}}]}
+    shown = [
+        question.case.name
+        for question in derive([mesh(policy(broad, elsewhere)), mesh(policy(broad, of_mesh))]).questions
+        for request in [question.case.request]
+        if question.target == "shop/cart" and isinstance(request, HttpRequest)
+        if question.caller in ("stranger/stranger", "mTLS as spiffe://cluster.local/ns/default/sa/default")
+        if method(request) == "DELETE" or host(request) == "cart:8080"
+    ]
+    assert shown
+
+
 Rule = tuple[str, str]
 """One value that is asked for and one that is left out; empty for none."""
 

@@ -147,13 +147,34 @@ def _lowest(table: Table, bits: Mapping[str, int]) -> Assignment:
 
 
 def _repaired(table: Table, chain: _Chain, clause: Clause, bits: dict[str, int]) -> Assignment:
-    """Return values that meet no DENY clause and no earlier route of the chain, as far as that is possible."""
+    """Return values that meet no DENY clause and no earlier route of the chain, as far as that is possible.
+
+    Where the clause is one of several that let in, the values meet none of the others either: what two rules let in
+    shows nothing of one of them.
+    """
     avoided = [
         each
         for stage in chain.stages
         for each in (*stage.deny, *_earlier(stage, chain.routes))
         if each is not clause
     ]
+    numbers = _avoiding(table, bits, avoided)
+    others = [
+        each
+        for stage in chain.stages
+        if any(clause is own for own in stage.allow or ())
+        for each in stage.allow or ()
+        if each is not clause
+    ]
+    if not any(table.holds(each, numbers) for each in others):
+        return numbers
+    alone = _avoiding(table, bits, [*avoided, *others])
+    spoilt = any(table.holds(each, alone) for each in avoided if not table.holds(each, numbers))
+    return numbers if spoilt else alone
+
+
+def _avoiding(table: Table, bits: Mapping[str, int], avoided: Sequence[Clause]) -> Assignment:
+    """Return values that meet none of some clauses, as far as that is possible."""
     numbers = _lowest(table, bits)
     for _ in range(_REPAIRS):
         hit = next((each for each in avoided if table.holds(each, numbers)), None)
