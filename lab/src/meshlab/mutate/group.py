@@ -193,7 +193,10 @@ class Group:
         for one in self._seen.get(key, ()):
             self._looks[one.proxy][one].discard(key)
         judged = outcome.state not in ("not judged", "error")
-        self._seen[key] = tuple(Seen.of(hop, outcome.case, self._audiences, judged=judged) for hop in hops)
+        self._seen[key] = tuple(
+            Seen.of(hop, outcome.case, self._audiences, before=before, judged=judged)
+            for before, hop in zip((None, *hops), hops, strict=False)
+        )
         # Few requests look different to a proxy, so each look is judged once.
         for one in self._seen[key]:
             self._looks.setdefault(one.proxy, {}).setdefault(one, set()).add(key)
