@@ -162,6 +162,37 @@ def test_an_empty_authority_that_a_match_asks_for_is_named_because_none_is_sent(
     assert "An empty name of route shop/cart, rule 0" in found.not_covered
 
 
+def test_a_host_of_a_wildcard_route_is_asked_that_no_narrower_route_takes() -> None:
+    def routes(host: str) -> Mesh:
+        wide, narrow = (
+            {
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "VirtualService",
+                "metadata": {"name": name, "namespace": "shop"},
+                "spec": {
+                    "hosts": hosts,
+                    "gateways": ["edge/door"],
+                    "http": [
+                        {
+                            # Few values of each dimension would all be asked together.
+                            "match": [
+                                {"uri": {"exact": f"/{name}"}, "headers": {"x-a": {"regex": "a|b|c"}}},
+                                {"uri": {"prefix": f"/{name}/"}, "method": {"exact": "POST"}},
+                            ],
+                            "route": [{"destination": {"host": "cart.shop.svc.cluster.local"}}],
+                        }
+                    ],
+                },
+            }
+            for name, hosts in (("wide", [host]), ("narrow", ["api.shop.example"]))
+        )
+        door = ROUTE.partition("---")[0].replace("[shop.example]", '["*.shop.example"]')
+        return mesh(door, wide, narrow)
+
+    sent = asked([routes("www.shop.example"), routes("*.shop.example")], FromOutside)
+    assert {host(each) for each in sent if path(each) == "/wide"} >= {"www.shop.example", "any.shop.example"}
+
+
 def test_what_one_of_two_rules_lets_in_alone_is_asked_though_most_of_it_is_let_in_by_the_other() -> None:
     operation = {"ports": ["8080"], "hosts": ["cart", "cart.shop*"], "notMethods": ["DELETE"]}
     source = {"trustDomains": ["cluster.local"], "notServiceAccounts": ["shop/cart"]}
