@@ -238,7 +238,8 @@ def places_of(service: VirtualService, number: int) -> list[Place]:
     return [
         Place(each.destination.host, each.destination.port, each.destination.subset)
         for each in route.destinations
-        if each.weight or len(route.destinations) == 1
+        # A reference of the Gateway API that does not hold leads nowhere.
+        if each.destination.host and (each.weight or len(route.destinations) == 1)
     ]
 
 
