@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshlab.bench.evidence.instrument import chain_name, route_mark
 from meshlab.bench.evidence.line import EvidenceLine
-from meshlab.diff.chance import Odds
+from meshlab.bench.verdicts.chance import Odds
 from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import Effect, Kind, not_there
 
@@ -86,7 +86,7 @@ def weights(*numbers: int) -> dict[str, object]:
     return {"weightedClusters": {"clusters": [{"name": f"c{n}", "weight": w} for n, w in enumerate(numbers)]}}
 
 
-AT_DOOR = Effect(lines=(EvidenceLine(DOOR, "http", listener="web"),))
+AT_DOOR = (EvidenceLine(DOOR, "http", listener="web"),)
 
 
 def test_chance_has_a_say_only_in_the_route_that_took_the_request() -> None:
@@ -97,7 +97,7 @@ def test_chance_has_a_say_only_in_the_route_that_took_the_request() -> None:
 
     def found(mark: str) -> str:
         line = EvidenceLine(DOOR, "http", listener="web", chain="filter chain 0", route_mark=mark)
-        return Odds({DOOR: config}).of(Effect(lines=(line,)), "a.example")
+        return Odds({DOOR: config}).of((line,), "a.example")
 
     assert [bool(found(route_mark(0, number))) for number in (0, 1)] == [True, False]
 
@@ -108,7 +108,7 @@ def test_chance_has_a_say_only_in_the_filter_chain_that_took_the_connection() ->
 
     def found(chain: str) -> str:
         line = EvidenceLine(DOOR, "tcp", listener="web", chain=chain)
-        return Odds({DOOR: config}).of(Effect(lines=(line,)), None)
+        return Odds({DOOR: config}).of((line,), None)
 
     assert [bool(found(chain_name(number))) for number in (0, 1)] == [True, False]
 

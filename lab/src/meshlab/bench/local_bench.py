@@ -16,6 +16,7 @@ from meshlab.bench.mesh_survey import survey_of
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.bench.settings_file import read_settings_file
+from meshlab.bench.verdicts.chance import Odds, host_of
 from meshlab.bench.weighted_routes import each_destination
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
@@ -119,6 +120,15 @@ class LocalEngine:
     def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
         """Send the cases and yield their outcomes."""
         return self._run.run(cases, self._jobs)
+
+    def chances(self, outcome: Outcome) -> str:
+        """Return what chance had a say in on a request's way, as a text to compare; empty where it had none."""
+        lines = [hop.line for hop in outcome.verdict.hops] if outcome.verdict else []
+        return self._odds.of(lines, host_of(outcome.case))
+
+    @cached_property
+    def _odds(self) -> Odds:
+        return Odds(self.under_test.bootstraps)
 
 
 class LocalMesh:

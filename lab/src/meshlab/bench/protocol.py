@@ -119,6 +119,10 @@ class Engine(Protocol):
         """
         ...
 
+    def chances(self, outcome: Outcome) -> str:
+        """Return what chance had a say in on a request's way, as a text to compare; empty where it had none."""
+        ...
+
 
 class LoadedMesh(Protocol):
     """Manifests, read and joined; nothing is started."""

@@ -19,7 +19,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.reach import TouchedProxies
 from meshlab.bench.run_addresses import PlacedAddresses
 from meshlab.bench.verdicts.addresses import AddressIndex
-from meshlab.diff.chance import Odds
+from meshlab.bench.verdicts.chance import Odds
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
 from meshlab.istio.read.pods import TEMPLATES
@@ -188,7 +188,7 @@ class Side:
             effect: What became of it here.
             host: The Host in lower case; `None` for any.
         """
-        return self._odds.of(effect, host)
+        return self._odds.of(effect.lines, host)
 
     def foreseen(self, case: Case) -> frozenset[WorkloadRef]:
         """Return the workloads whose proxies a case can meet, as far as the configurations say; hardly ever too few."""

@@ -10,7 +10,7 @@ from meshlab.battery.chosen_requests import KnownChoices
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
-from meshlab.diff.chance import host_of
+from meshlab.bench.verdicts.chance import host_of
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.shared_setup import pinned
 from meshlab.mutate.group import Group, case_key
@@ -257,7 +257,7 @@ class _Side:
         if any(effect.unknown or effect.absent for effect in effects):
             return False
         host = host_of(case)
-        return self.group.odds.of(effects[0], host) != changed.odds.of(effects[1], host)
+        return self.group.odds.of(effects[0].lines, host) != changed.odds.of(effects[1].lines, host)
 
     def _may_meet(self, question: Question, changed: ChangedMesh) -> bool:
         """Return whether a request may meet a change at what it is for, although it did not get there for sure."""

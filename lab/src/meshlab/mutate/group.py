@@ -14,7 +14,7 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun, audiences_of
 from meshlab.bench.run_secrets import client_authorities
-from meshlab.diff.chance import Odds
+from meshlab.bench.verdicts.chance import Odds
 from meshlab.errors import LabError
 from meshlab.istio.model.address_conditions import asked_addresses
 from meshlab.istio.model.load import KnownReads, load_mesh

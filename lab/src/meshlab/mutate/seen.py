@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case import HttpRequest
-from meshlab.diff.chance import host_of
+from meshlab.bench.verdicts.chance import host_of
 from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ from meshlab.bench.verdicts.configured import chain_of, listener_of, manager_of,
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.bench.evidence.line import EvidenceLine
-    from meshlab.diff.effect import Effect
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.workload_ref import WorkloadRef
 
@@ -36,16 +35,17 @@ class Odds:
         self._configurations = configurations
         self._known: dict[tuple[WorkloadRef, str, str, str, str | None], list[str]] = {}
 
-    def of(self, effect: Effect, host: str | None) -> str:
+    def of(self, lines: Sequence[EvidenceLine], host: str | None) -> str:
         """Return what chance has a say in, as a text to compare; empty where nothing is left to it.
 
         Args:
-            effect: What became of the request: the filter chains and routes that took it count, and no others.
+            lines: What each proxy logged about the request: the filter chains and routes that took it count, and no
+                others.
             host: The Host in lower case, which counts for the first proxy where its route is not known; those behind
                 it may get another.
         """
         found: list[str] = []
-        for number, line in enumerate(effect.lines):
+        for number, line in enumerate(lines):
             if line.proxy in self._configurations:
                 found += self._parts(line, host if number == 0 else None)
         return "\n".join(sorted(found))
