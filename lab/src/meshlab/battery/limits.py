@@ -43,6 +43,8 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
         yield "TLS versions and ciphers of gateways"
     if any(each.certificate_spkis or each.certificate_hashes for each in tls):
         yield "client certificates that a gateway takes by their hash"
+    if any(rule.output_claim_to_headers for each in mesh.request_authentications for rule in each.rules):
+        yield "each claim that a gateway or sidecar writes into a header"
     if any(_tell_ports_apart(mesh)):
         yield "ports that neither a pod nor a Service lists"
     if any(policy.action == "CUSTOM" for policy in mesh.authorization_policies):

@@ -189,13 +189,15 @@ def _claim_atom(path: tuple[str, ...], pattern: Pattern) -> Atom:
 
 
 def _demand(match: HttpMatch) -> TokenDemand:
-    claims = [
-        (path, values)
-        for asked in (match.headers or {}, match.without_headers or {})
-        for name, text in asked.items()
-        if (path := claim_path(name)) is not None and (values := _claim_values(text))
-    ]
-    return TokenDemand(claims=tuple(claims))
+    claims, refused = (
+        tuple(
+            (path, values)
+            for name, text in (asked or {}).items()
+            if (path := claim_path(name)) is not None and (values := _claim_values(text))
+        )
+        for asked in (match.headers, match.without_headers)
+    )
+    return TokenDemand(claims=claims, refused=refused)
 
 
 def _claim_values(text: TextMatch) -> tuple[str, ...]:
