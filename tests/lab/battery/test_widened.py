@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from meshlab.battery.bases import bases
+from meshlab.battery.clauses import Clause, Requirement, Stage, Way
 from meshlab.battery.derive import derive
 from meshlab.battery.paths import normalized
+from meshlab.battery.patterns import Pattern
+from meshlab.battery.policy_atoms import text_atom
+from meshlab.battery.request_values import Text
+from meshlab.battery.table import Table
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, HttpRequest
 
 from tests.lab.battery.meshes import ROUTE, mesh, policy
@@ -160,6 +166,23 @@ def test_what_one_match_takes_and_another_does_not_is_asked(
 def test_an_empty_authority_that_a_match_asks_for_is_named_because_none_is_sent() -> None:
     found = derive([route({"authority": {"exact": ""}})])
     assert "An empty name of route shop/cart, rule 0" in found.not_covered
+
+
+def test_the_search_for_what_almost_meets_a_route_begins_where_the_gateway_looks_at_something_else() -> None:
+    def clause(name: str, dimension: str, value: str) -> Clause:
+        return Clause(name, (Requirement(dimension, (text_atom(dimension, Pattern("exact", value)),)),))
+
+    by_tier, by_path = clause("tier", "header:x-tier", "gold"), clause("path", "path", "/public")
+    to_gold = clause("route", "header:x-tier", "gold")
+    door = Stage("door", "edge/door", (by_tier, by_path), routes=((to_gold, Stage("cart", "shop/cart")),))
+    tiers, paths = (Text(""), Text("gold"), Text("goldx")), (Text("/"), Text("/public"))
+    way = Way("door", (door,), {"header:x-tier": tiers, "path": paths})
+    begun = [
+        (base.numbers["header:x-tier"], base.numbers["path"])
+        for base in bases(way, Table(way))
+        if "header:x-tier" in base.dimensions
+    ]
+    assert (1, 1) in begun
 
 
 def test_a_host_of_a_wildcard_route_is_asked_that_no_narrower_route_takes() -> None:

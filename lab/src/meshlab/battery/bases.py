@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshlab.battery.request_values import CHANGED
@@ -130,11 +131,18 @@ def _along(table: Table, chain: _Chain, clause: Clause, bits: dict[str, int]) ->
             bits, met = more, met + 2
     for stage in chain.stages:
         if stage.allow and not any(clause is each for each in stage.allow):
-            for allowed in stage.allow:
+            # A rule that asks for the same part of a request would hide what almost meets the clause.
+            for allowed in sorted(stage.allow, key=partial(_shared, clause)):
                 if (more := table.both(bits, allowed)) is not None:
                     bits, met = more, met + 1
                     break
     return met, bits
+
+
+def _shared(clause: Clause, allowed: Clause) -> int:
+    """Return at how many parts of a request two clauses look."""
+    looked_at = {each.dimension for each in clause.requirements}
+    return len(looked_at & {each.dimension for each in allowed.requirements})
 
 
 def _lowest(table: Table, bits: Mapping[str, int]) -> Assignment:
