@@ -487,6 +487,38 @@ spec:
     assert any("destination.ip" in sentence for sentence in found.not_covered)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"to": [{"operation": {"ports": ["8080"]}}]},
+        {"to": [{"operation": {"notPorts": ["8080"]}}]},
+        {"when": [{"key": "destination.port", "values": ["8080"]}]},
+    ],
+)
+def test_ports_that_are_not_listed_are_named_where_a_policy_treats_them_otherwise(
+    rule: dict[str, Any],
+) -> None:
+    unlisted = "Ports that neither a pod nor a Service lists"
+    assert unlisted in derive([mesh(ROUTE, policy(rule))]).not_covered
+    assert unlisted not in derive([mesh(ROUTE, policy({}))]).not_covered
+
+
+def test_a_server_that_no_manifest_names_is_asked_at_each_port_of_a_service_for_tcp() -> None:
+    entry = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db, namespace: shop}
+spec: {hosts: [db.example], ports: [{number: 9000, name: tcp, protocol: TCP}], resolution: DNS}
+"""
+    asked = {question.request_class for question in derive([mesh(entry)]).questions}
+    assert {"TCP 203.0.113.9:5432", "TCP 203.0.113.9:9000"} <= asked
+
+
+def test_connect_is_named_where_a_policy_names_it() -> None:
+    found = derive([mesh(ROUTE, policy({"to": [{"operation": {"methods": ["GET", "CONNECT"]}}]}))])
+    assert "The method CONNECT" in found.not_covered
+
+
 UNSEEN = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from meshlab.battery.bases import bases
+from meshlab.battery.clauses import Clause, Requirement, Stage, Way
 from meshlab.battery.derive import derive
 from meshlab.battery.paths import normalized
+from meshlab.battery.patterns import Pattern
+from meshlab.battery.policy_atoms import text_atom
+from meshlab.battery.request_values import Text
+from meshlab.battery.table import Table
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, HttpRequest
 
 from tests.lab.battery.meshes import ROUTE, mesh, policy
@@ -32,6 +38,7 @@ WORDS = [
     {"regex": "[a-z]*"},
     {"regex": "[a-z]+"},
     {"regex": "y?"},
+    {"exact": ""},
     {},
 ]
 METHODS = [{"exact": "GET"}, {"exact": "POST"}, {"prefix": "P"}, {"regex": ".*"}, {"regex": "GET|POST"}]
@@ -51,7 +58,7 @@ AUTHORITIES = [
     {"regex": ".*"},
     {"regex": "shop[.]example(:80)?"},
 ]
-SENT = ["a", "yes", "no", "yesx", "xyes", "YES", "y", "ye", "12", ".*"]
+SENT = ["", "a", "yes", "no", "yesx", "xyes", "YES", "y", "ye", "12", ".*"]
 """Texts of headers and parameters."""
 
 
@@ -78,7 +85,7 @@ def header(request: HttpRequest) -> str | None:
 
 
 def parameter(request: HttpRequest) -> str | None:
-    return dict(parse_qsl(urlsplit(request.url).query)).get("a")
+    return dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True)).get("a")
 
 
 def path(request: HttpRequest) -> str:
@@ -156,12 +163,73 @@ def test_what_one_match_takes_and_another_does_not_is_asked(
     assert missed == []
 
 
-@pytest.mark.parametrize(("field", "dimension"), [("headers", "header"), ("queryParams", "query")])
-def test_an_empty_value_that_a_match_asks_for_is_named_because_none_is_sent(
-    field: str, dimension: str
-) -> None:
-    found = derive([route({field: {"x-a": {"exact": ""}}})])
-    assert f"An empty {dimension} x-a of route shop/cart, rule 0" in found.not_covered
+def test_an_empty_authority_that_a_match_asks_for_is_named_because_none_is_sent() -> None:
+    found = derive([route({"authority": {"exact": ""}})])
+    assert "An empty name of route shop/cart, rule 0" in found.not_covered
+
+
+def test_the_search_for_what_almost_meets_a_route_begins_where_the_gateway_looks_at_something_else() -> None:
+    def clause(name: str, dimension: str, value: str) -> Clause:
+        return Clause(name, (Requirement(dimension, (text_atom(dimension, Pattern("exact", value)),)),))
+
+    by_tier, by_path = clause("tier", "header:x-tier", "gold"), clause("path", "path", "/public")
+    to_gold = clause("route", "header:x-tier", "gold")
+    door = Stage("door", "edge/door", (by_tier, by_path), routes=((to_gold, Stage("cart", "shop/cart")),))
+    tiers, paths = (Text(""), Text("gold"), Text("goldx")), (Text("/"), Text("/public"))
+    way = Way("door", (door,), {"header:x-tier": tiers, "path": paths})
+    begun = [
+        (base.numbers["header:x-tier"], base.numbers["path"])
+        for base in bases(way, Table(way))
+        if "header:x-tier" in base.dimensions
+    ]
+    assert (1, 1) in begun
+
+
+def test_a_host_of_a_wildcard_route_is_asked_that_no_narrower_route_takes() -> None:
+    def routes(host: str) -> Mesh:
+        wide, narrow = (
+            {
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "VirtualService",
+                "metadata": {"name": name, "namespace": "shop"},
+                "spec": {
+                    "hosts": hosts,
+                    "gateways": ["edge/door"],
+                    "http": [
+                        {
+                            # Few values of each dimension would all be asked together.
+                            "match": [
+                                {"uri": {"exact": f"/{name}"}, "headers": {"x-a": {"regex": "a|b|c"}}},
+                                {"uri": {"prefix": f"/{name}/"}, "method": {"exact": "POST"}},
+                            ],
+                            "route": [{"destination": {"host": "cart.shop.svc.cluster.local"}}],
+                        }
+                    ],
+                },
+            }
+            for name, hosts in (("wide", [host]), ("narrow", ["api.shop.example"]))
+        )
+        door = ROUTE.partition("---")[0].replace("[shop.example]", '["*.shop.example"]')
+        return mesh(door, wide, narrow)
+
+    sent = asked([routes("www.shop.example"), routes("*.shop.example")], FromOutside)
+    assert {host(each) for each in sent if path(each) == "/wide"} >= {"www.shop.example", "any.shop.example"}
+
+
+def test_what_one_of_two_rules_lets_in_alone_is_asked_though_most_of_it_is_let_in_by_the_other() -> None:
+    operation = {"ports": ["8080"], "hosts": ["cart", "cart.shop*"], "notMethods": ["DELETE"]}
+    source = {"trustDomains": ["cluster.local"], "notServiceAccounts": ["shop/cart"]}
+    broad, of_mesh = {"to": [{"operation": operation}]}, {"from": [{"source": source}]}
+    elsewhere = {**of_mesh, "to": [{"operation": {"ports": ["9000"]}}]}
+    shown = [
+        question.case.name
+        for question in derive([mesh(policy(broad, elsewhere)), mesh(policy(broad, of_mesh))]).questions
+        for request in [question.case.request]
+        if question.target == "shop/cart" and isinstance(request, HttpRequest)
+        if question.caller in ("stranger/stranger", "mTLS as spiffe://cluster.local/ns/default/sa/default")
+        if method(request) == "DELETE" or host(request) == "cart:8080"
+    ]
+    assert shown
 
 
 Rule = tuple[str, str]
@@ -172,7 +240,7 @@ def glob(value: str, text: str | None) -> bool:
     if text is None:
         return False
     if value == "*":
-        return text != ""
+        return True
     words = re.escape(value).replace(r"\{\*\*\}", ".*").replace(r"\{\*\}", "[^/]+")
     return re.fullmatch(words if "{" in value else words.replace(r"\*", ".*"), text) is not None
 
@@ -201,13 +269,14 @@ def rules_of(values: Sequence[str]) -> Iterator[Rule]:
             ["/", "/a", "/ab", "/a/1", "/a/1/2", "/a/1/b", "/a/1.php", "/1.php"],
             path,
         ),
+        ("paths", ["/a*", "/b", "*/a/h", "/a/h"], ["/", "/a", "/b", "/a/h", "/x/a/h", "/ax/a/h"], path),
         (
             "hosts",
             ["shop.*", "shop.example", "*", "*.example"],
             ["shop.example", "shop.any", "any.example", "x"],
             host,
         ),
-        ("request.headers[x-a]", ["ye*", "yes", "*", "*es"], [None, "yes", "yex", "xes", "x"], header),
+        ("request.headers[x-a]", ["ye*", "yes", "*", "*es"], [None, "", "yes", "yex", "xes", "x"], header),
     ],
 )
 def test_what_one_rule_of_a_policy_takes_and_another_does_not_is_asked(

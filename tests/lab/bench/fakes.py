@@ -95,6 +95,9 @@ class FakeMesh:
     def survey(self) -> Survey:
         return self.surveyed
 
+    def chances(self, _outcome: Outcome) -> str:
+        return ""
+
     @contextmanager
     def start(self, setup: Setup, cases: Sequence[Case], *, jobs: int) -> Iterator[FakeMesh]:
         if self.fails:

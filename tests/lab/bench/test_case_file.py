@@ -337,6 +337,7 @@ MESH = MeshNames(
     gateways=frozenset({"istio-ingress/gateway"}),
     issuers=frozenset({"https://idp.example"}),
     hosts=frozenset({"*.partner.example"}),
+    authorizers=frozenset({"my-authz"}),
 )
 
 
@@ -400,6 +401,45 @@ def test_a_token_without_an_issuer_needs_a_mesh_with_one_issuer() -> None:
     assert "the manifests have several: write one of a, b" in against(text, two)
     none = MeshNames(MESH.workloads, MESH.gateways, frozenset(), MESH.hosts)
     assert "the manifests have no RequestAuthentication" in against(text, none)
+
+
+SILENT = replace(
+    MESH,
+    without_ports=frozenset({"shop/redis"}),
+    authorizers=frozenset({"opa"}),
+    aliases={"shop/bank": "bank.example", "bank.shop.svc.cluster.local": "bank.example"},
+)
+
+
+@pytest.mark.parametrize(
+    ("setup", "problem"),
+    [
+        ("apps: {shop/redis: {status: 500}}", "apps.shop/redis: the workload shop/redis lists no port"),
+        ("workloads: {shop/job: {}}\napps: {shop/job: {status: 500}}", "the workload shop/job lists no port"),
+        ("apps: {shop/bank: {status: 500}}", "shop/bank is an ExternalName Service, which stands for bank.example"),
+        ("apps: {bank.shop.svc.cluster.local: {status: 500}}", "which stands for bank.example; name what answers"),
+        ("authorizers: {opaa: [{allow: true}]}",
+         "cases.yaml:1: authorizers.opaa: no extension provider of the MeshConfig has an external authorizer"),
+        ("authorizers: {opa: [{allow: true}]}\napps: {shop/cart: {status: 500}}", ""),
+        ("workloads: {shop/job: {ports: {80: http}}}\napps: {shop/job: {status: 500}}", ""),
+    ],
+)  # fmt: skip
+def test_what_nothing_answers_for_is_refused_with_its_place(setup: str, problem: str) -> None:
+    case = "cases: [{name: x, from: {workload: shop/cart}, request: 'http://a/', expect: 200}]"
+    found = against(f"{setup}\n{case}", SILENT)
+    assert problem in found
+    assert bool(found) is bool(problem)
+
+
+def test_a_workload_without_a_port_has_an_application_where_a_case_connects_to_one() -> None:
+    case = "{name: x, from: {bypass: none, to: shop/redis, port: 6379}, request: 'http://a/', expect: 200}"
+    assert against(f"apps: {{shop/redis: {{status: 500}}}}\ncases: [{case}]", SILENT) == ""
+
+
+def test_of_two_meshes_a_workload_has_no_port_where_none_of_them_lists_one() -> None:
+    with_port = MeshNames(frozenset({"a/a", "b/b"}), without_ports=frozenset({"a/a"}))
+    other = MeshNames(frozenset({"a/a", "b/b", "c/c"}), without_ports=frozenset({"a/a", "b/b", "c/c"}))
+    assert with_port.either(other).without_ports == {"a/a", "c/c"}
 
 
 def test_an_answer_may_come_from_any_host_outside() -> None:

@@ -193,3 +193,4 @@ def test_a_workload_that_is_missing_points_at_what_was_refused_of_the_manifests(
     with pytest.raises(CaseFileError) as caught:
         run_cases(mesh, [file_of("a")], Choice())
     assert "It may be in what was refused of the manifests: bad.yaml:7: not YAML" in str(caught.value)
+    assert "?." not in str(caught.value)

@@ -334,6 +334,20 @@ def test_a_destination_that_is_new_by_weight_is_a_change_with_its_frequency(comp
     assert found.chance.endswith("before in 0 of 65")
 
 
+def test_a_request_that_another_route_takes_by_weight_is_a_change_though_the_host_has_the_same_weights(
+    compare: Compare,
+) -> None:
+    split = WEIGHTS.replace("weight: 50", "weight: 80", 1).replace("weight: 50", "weight: 20")
+    routes = (
+        f"[{{match: [{{uri: {{exact: /split}}}}], {split[1:]}, {{route: [{{destination: {{host: cart}}}}]}}]"
+    )
+    old = MESH.replace("[{route: [{destination: {host: cart}}]}]", routes)
+    found = compare(
+        old, old.replace("exact: /split", "prefix: /split"), question("beside", "http://cart/split/1")
+    )
+    assert kinds(found) == {"beside": Kind.ANOTHER_WORKLOAD}
+
+
 def test_a_fault_in_half_of_the_requests_is_no_change_where_both_sides_have_it(compare: Compare) -> None:
     faulty = MESH.replace("{route: [{destination: {host: cart}}]}", FAULT)
     found = compare(faulty, faulty.replace("hosts: [cart]", "hosts: [cart, cart.shop]"), QUESTIONS[0])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from meshlab.diff.chance import odds
+from meshlab.bench.evidence.instrument import chain_name, route_mark
+from meshlab.bench.evidence.line import EvidenceLine
+from meshlab.bench.verdicts.chance import Odds
 from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import Effect, Kind, not_there
 
 from tests.lab.diff.verdicts import DOOR, allowed, effect, refused
 
+HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ONE, OTHER, DENIED = effect(allowed()), effect(allowed("shop/other")), effect(refused())
 EVEN = ("cart 50, other 50", "cart 50, other 50")
 UNEVEN = ("", "cart 50, other 50")
@@ -83,12 +86,36 @@ def weights(*numbers: int) -> dict[str, object]:
     return {"weightedClusters": {"clusters": [{"name": f"c{n}", "weight": w} for n, w in enumerate(numbers)]}}
 
 
-AT_DOOR = Effect(listeners=((DOOR, "web"),))
+AT_DOOR = (EvidenceLine(DOOR, "http", listener="web"),)
+
+
+def test_chance_has_a_say_only_in_the_route_that_took_the_request() -> None:
+    one, other = {"route": weights(50, 50)}, {"route": {"cluster": "cart"}}
+    host = {"domains": ["a.example"], "routes": [one, other]}
+    manager = {"@type": HCM, "routeConfig": {"virtualHosts": [host]}}
+    config = configuration({"name": "web", "filterChains": [{"filters": [{"typedConfig": manager}]}]})
+
+    def found(mark: str) -> str:
+        line = EvidenceLine(DOOR, "http", listener="web", chain="filter chain 0", route_mark=mark)
+        return Odds({DOOR: config}).of((line,), "a.example")
+
+    assert [bool(found(route_mark(0, number))) for number in (0, 1)] == [True, False]
+
+
+def test_chance_has_a_say_only_in_the_filter_chain_that_took_the_connection() -> None:
+    chains = [{"filters": [{"typedConfig": each}]} for each in (weights(50, 50), {"cluster": "cart"})]
+    config = configuration({"name": "web", "filterChains": chains})
+
+    def found(chain: str) -> str:
+        line = EvidenceLine(DOOR, "tcp", listener="web", chain=chain)
+        return Odds({DOOR: config}).of((line,), None)
+
+    assert [bool(found(chain_name(number))) for number in (0, 1)] == [True, False]
 
 
 def test_weights_and_percentages_of_the_host_and_listener_that_took_the_request_are_odds() -> None:
     def found(host: str, config: dict[str, object]) -> str:
-        return odds({DOOR: config}, AT_DOOR, host)
+        return Odds({DOOR: config}).of(AT_DOOR, host)
 
     split = configuration(listener("web", ("a.example", weights(50, 50)), ("b.example", weights(100, 0))))
     assert found("a.example", split) != ""
@@ -102,7 +129,7 @@ def test_weights_and_percentages_of_the_host_and_listener_that_took_the_request_
 def test_a_percentage_of_all_or_none_is_no_chance() -> None:
     def found(numerator: int) -> str:
         fault = {"fault": {"percentage": {"numerator": numerator, "denominator": "MILLION"}}}
-        return odds({DOOR: configuration(listener("web", ("*", fault)))}, AT_DOOR, "a.example")
+        return Odds({DOOR: configuration(listener("web", ("*", fault)))}).of(AT_DOOR, "a.example")
 
     assert [bool(found(numerator)) for numerator in (0, 500_000, 1_000_000)] == [False, True, False]
 
@@ -110,7 +137,7 @@ def test_a_percentage_of_all_or_none_is_no_chance() -> None:
 def test_several_servers_behind_a_cluster_are_odds() -> None:
     def found(servers: int) -> str:
         config = configuration(listener("web", ("*", {"cluster": "cart"})), servers=servers)
-        return odds({DOOR: config}, AT_DOOR, "a.example")
+        return Odds({DOOR: config}).of(AT_DOOR, "a.example")
 
     assert found(1) == ""
     assert "cart has" in found(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from meshlab.istio.read.ingress import IngressSettings
@@ -11,6 +11,9 @@ from meshlab.istio.read.mesh_config import MeshSettings, RetryPolicy, is_mesh_co
 from meshlab.manifest import Manifest, ManifestError, parse_manifests, to_manifest
 
 from tests import yaml_text
+
+if TYPE_CHECKING:
+    from tests.lab.istio.conftest import SmallMesh
 
 
 def plain(text: str) -> MeshSettings:
@@ -312,3 +315,37 @@ def test_proxies_answer_dns_where_their_metadata_says_so(written: str, captures:
     text = f"defaultConfig: {{proxyMetadata: {{ISTIO_META_DNS_CAPTURE: {written}}}}}"
     assert read_mesh_settings(yaml_text.read(text)).dns_capture is captures
     assert read_mesh_settings({}).dns_capture is False
+
+
+PROXY_CONFIG = """
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: cart, namespace: shop}
+spec: {selector: {matchLabels: {app: cart}}, concurrency: 2, image: {imageType: debug}}
+"""
+
+
+def test_a_proxy_config_with_concurrency_and_image_alone_leaves_its_workloads_judged(
+    small: SmallMesh,
+) -> None:
+    mesh = small.mesh(PROXY_CONFIG)
+    mesh.require_complete(without_notes=True)
+    assert not mesh.refusals
+
+
+def test_a_proxy_config_with_a_variable_that_is_not_known_leaves_those_that_it_selects_unjudged(
+    small: SmallMesh,
+) -> None:
+    unknown = PROXY_CONFIG.replace(
+        "concurrency: 2", "environmentVariables: {ISTIO_META_ENABLE_HBONE: 'true'}"
+    )
+    (refused,) = small.mesh(unknown).refusals
+    assert [str(problem).partition(": the lab")[0] for problem in refused.problems] == [
+        "test.yaml:5: ProxyConfig shop/cart: spec.environmentVariables.ISTIO_META_ENABLE_HBONE"
+    ]
+    assert [dict(scope.selector) for scope in refused.scopes] == [{"app": "cart"}]
+
+
+def test_a_field_of_another_proxy_config_is_none_of_the_object(small: SmallMesh) -> None:
+    text = PROXY_CONFIG.replace("concurrency: 2", "gatewayTopology: {numTrustedProxies: 1}")
+    assert "spec.gatewayTopology: this field is not known" in small.refusal(text)

@@ -159,7 +159,7 @@ def test_a_value_of_another_type_is_refused_by_its_path(number: int, path: tuple
 @pytest.mark.parametrize(
     ("api_version", "kind", "says"),
     [
-        *[("networking.istio.io/v1", kind, f"{kind} is not supported") for kind in ("ProxyConfig",)],
+        ("networking.istio.io/v1", "ProxyConfig", "write networking.istio.io/v1beta1."),
         ("networking.istio.io/v1alpha3", "EnvoyFilter", "EnvoyFilter is not supported"),
         ("extensions.istio.io/v1alpha1", "WasmPlugin", "runs no plugins"),
         ("gateway.networking.k8s.io/v1alpha2", "BackendLBPolicy", "it is not compiled"),

@@ -279,7 +279,22 @@ def test_whose_token_a_case_shows_is_known_or_not_sure(
     case = Case("c", FromWorkload(PROXY), request_, None, CasePlace("c", 1), tokens)
     hop = Hop(PROXY, "inbound", 80, EvidenceLine(PROXY, "http", method="GET", authority="A.example:80"))
     found = Seen.of(hop, case)
-    assert (found.principal, found.method, found.host) == (principal, "GET", "a.example")
+    host = "a.example" if isinstance(request_, HttpRequest) else ""
+    assert (found.principal, found.method, found.host) == (principal, "GET", host)
+
+
+def test_a_proxy_that_writes_another_host_saw_that_of_the_case_and_the_next_one_what_it_wrote() -> None:
+    case = Case("c", FromWorkload(PROXY), HttpRequest("http://a.example/"), None, CasePlace("c", 1))
+    door = Hop(PROXY, "gateway", 80, EvidenceLine(PROXY, "http", method="GET", authority="inner.example:80"))
+    cart = replace(door, direction="inbound")
+    assert Seen.of(door, case).host == "a.example"
+    assert Seen.of(cart, case, before=door).host == "inner.example"
+
+
+def test_a_host_that_is_not_known_may_be_any_that_a_rule_asks_for() -> None:
+    concerned = concerns(mutant(POLICY.replace("ACTION", "ALLOW"), f"{FIRST}.paths", "any value"))
+    assert concerned(Seen(PROXY, "GET", "", None, denied=True))
+    assert not concerned(Seen(PROXY, "GET", "elsewhere.example", None, denied=True))
 
 
 API = {(AUDIENCE, "api"), ("request.auth.claims[aud]", "api")}
@@ -330,7 +345,7 @@ def test_a_request_whose_verdict_is_not_known_is_concerned_by_every_change_at_a_
     action: str, change: str
 ) -> None:
     line = EvidenceLine(PROXY, "http", method="POST", authority="elsewhere.example", details="via_upstream")
-    case = Case("c", FromWorkload(PROXY), HttpRequest("http://a/"), None, CasePlace("f", 1))
+    case = Case("c", FromWorkload(PROXY), HttpRequest("http://elsewhere.example/"), None, CasePlace("f", 1))
     unknown = Seen.of(Hop(PROXY, "inbound", 8080, line), case, judged=False)
     assert concerns(mutant(POLICY.replace("ACTION", action), f"{FIRST}.paths", change))(unknown)
     assert not concerns(mutant(POLICY.replace("ACTION", action), f"{FIRST}.paths", change))(

@@ -12,7 +12,7 @@ from meshlab.mutate.changed_objects import Objects
 from meshlab.mutate.group import Group
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
-from tests.lab.kube import app
+from tests.lab.kube import app, mesh_of, namespace, service
 from tests.lab.mutate.shop import CASES, cases, mutant, shop
 
 if TYPE_CHECKING:
@@ -230,6 +230,19 @@ def test_a_token_for_two_audiences_shows_what_a_rule_takes_for_one_and_a_policy_
         assert found.missing.text.count("aud: [") == 1
 
 
+def test_a_server_for_a_host_of_a_wildcard_is_known_on_every_mutant() -> None:
+    wildcard = """---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partners, namespace: shop}
+spec: {hosts: ["*.partner.example"], ports: [{number: 80, name: http, protocol: HTTP}], resolution: NONE}
+"""
+    text = f"apps: {{a.partner.example: {{status: 418}}}}\n{CASES}"
+    with mutation_run(shop(wildcard), cases(text)) as run:
+        found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
+    assert (found.state, found.reason) == ("survived", "")
+
+
 def test_a_mutant_that_changes_no_proxy_sends_nothing() -> None:
     nothing_selected = """---
 apiVersion: security.istio.io/v1
@@ -258,6 +271,32 @@ def test_another_workload_of_the_same_service_answers_by_chance_and_shows_no_mut
         (found,) = run.run([Mutant(route, Change(slower.path, "set", (slower,), weakens=True))])
     assert found.state == "equivalent"
     assert found.reason.endswith("ended alike")
+
+
+def test_a_match_of_a_route_by_weight_that_is_wider_shows_though_one_answer_may_be_as_before() -> None:
+    route = """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: by-weight, namespace: stock}
+spec:
+  hosts: [blue]
+  http:
+    - match: [{uri: {exact: /open}}]
+      route: [{destination: {host: blue}, weight: 80}, {destination: {host: green}, weight: 20}]
+    - route: [{destination: {host: blue}}]
+"""
+    parts = [
+        namespace("stock"),
+        *(each for name in ("blue", "green") for each in (app(name, "stock"), service(name, "stock"))),
+    ]
+    with mutation_run(shop(f"---\n{mesh_of(*parts)}{route}"), cases(), find=True) as run:
+        (wider,) = (
+            one
+            for one in run.objects.mutants()
+            if one.name == "by-weight" and one.change == "/open becomes a prefix"
+        )
+        (found,) = run.run([wider])
+    assert (found.state, found.effect) == ("survived", "answered by another workload")
 
 
 def test_what_istio_refuses_is_not_judged(run: MutationRun) -> None:

@@ -191,7 +191,7 @@ def test_a_case_file_leaves_out_what_was_not_judged_and_says_so(command: Command
     running = fake(lambda question: "unclear" if question.case.name == first else as_alice(question))
     assert command("reach", "-f", "mesh.yaml", "--cases", file, mesh=running).code == 3
     text = file.read_text()
-    assert "not judged, not run, decided by weights or not to be written down: 1 requests." in text
+    assert "not judged, not run, decided by chance or not to be written down: 1 requests." in text
     assert first not in {case.name for case in parse_case_file(text, str(file)).cases}
 
 

@@ -311,14 +311,52 @@ def test_every_destination_of_a_route_by_weight_is_asked_and_a_subset_has_its_ow
         if answer.question.caller == "shop/cart" and "news" in answer.question.request_class
     }
     both = answers["GET news.shop.svc.cluster.local:80/both"]
-    assert (both.access, both.word, both.by_weight) == ("allowed", "200 or 403, by weight", True)
+    assert (both.access, both.word, both.varies) == ("allowed", "200 or 403, by weight", True)
     assert both.reason == "by weight: 200 by shop/first, 403 by shop/second"
     rest = answers["GET news.shop.svc.cluster.local:80/"]
     assert (rest.word, rest.by, rest.question.answerers) == ("200", "shop/second", ())
     text = cases_text(found.battery, found.outcomes, found.answers)
     assert "name: 'shop/cart: GET news.shop.svc.cluster.local:80/both'" not in text
     assert "name: 'shop/cart: GET news.shop.svc.cluster.local:80/'" in text
-    assert "decided by weights" in text
+    assert "decided by chance" in text
+
+
+LEFT_TO_CHANCE = f"""{VERSIONS}
+---
+{service("news", "shop", selector="paper: news")}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: news, namespace: shop}}
+spec:
+  hosts: [news]
+  http:
+  - match: [{{uri: {{exact: /fault}}}}]
+    fault: {{abort: {{httpStatus: 418, percentage: {{value: 50}}}}}}
+    route: [{{destination: {{host: news}}}}]
+  - route: [{{destination: {{host: news}}}}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: second, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: second}}}}
+  action: DENY
+  rules: [{{to: [{{operation: {{paths: [/both]}}}}]}}]
+"""
+
+
+def test_what_one_of_several_servers_or_a_fault_refuses_by_chance_is_asked_until_both_ends_are_seen(
+    asked: Asked,
+) -> None:
+    answers = {
+        answer.question.request_class: answer
+        for answer in asked(LEFT_TO_CHANCE).answers
+        if answer.question.caller == "shop/cart" and "news" in answer.question.request_class
+    }
+    both = answers["GET news.shop.svc.cluster.local:80/both"]
+    assert (both.access, both.word, both.varies) == ("allowed", "200 or 403, by chance", True)
+    assert answers["GET news.shop.svc.cluster.local:80/fault"].word == "200 or 418, by chance"
 
 
 WILD = """

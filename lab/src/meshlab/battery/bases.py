@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshlab.battery.request_values import CHANGED
@@ -130,11 +131,18 @@ def _along(table: Table, chain: _Chain, clause: Clause, bits: dict[str, int]) ->
             bits, met = more, met + 2
     for stage in chain.stages:
         if stage.allow and not any(clause is each for each in stage.allow):
-            for allowed in stage.allow:
+            # A rule that asks for the same part of a request would hide what almost meets the clause.
+            for allowed in sorted(stage.allow, key=partial(_shared, clause)):
                 if (more := table.both(bits, allowed)) is not None:
                     bits, met = more, met + 1
                     break
     return met, bits
+
+
+def _shared(clause: Clause, allowed: Clause) -> int:
+    """Return at how many parts of a request two clauses look."""
+    looked_at = {each.dimension for each in clause.requirements}
+    return len(looked_at & {each.dimension for each in allowed.requirements})
 
 
 def _lowest(table: Table, bits: Mapping[str, int]) -> Assignment:
@@ -147,13 +155,34 @@ def _lowest(table: Table, bits: Mapping[str, int]) -> Assignment:
 
 
 def _repaired(table: Table, chain: _Chain, clause: Clause, bits: dict[str, int]) -> Assignment:
-    """Return values that meet no DENY clause and no earlier route of the chain, as far as that is possible."""
+    """Return values that meet no DENY clause and no earlier route of the chain, as far as that is possible.
+
+    Where the clause is one of several that let in, the values meet none of the others either: what two rules let in
+    shows nothing of one of them.
+    """
     avoided = [
         each
         for stage in chain.stages
         for each in (*stage.deny, *_earlier(stage, chain.routes))
         if each is not clause
     ]
+    numbers = _avoiding(table, bits, avoided)
+    others = [
+        each
+        for stage in chain.stages
+        if any(clause is own for own in stage.allow or ())
+        for each in stage.allow or ()
+        if each is not clause
+    ]
+    if not any(table.holds(each, numbers) for each in others):
+        return numbers
+    alone = _avoiding(table, bits, [*avoided, *others])
+    spoilt = any(table.holds(each, alone) for each in avoided if not table.holds(each, numbers))
+    return numbers if spoilt else alone
+
+
+def _avoiding(table: Table, bits: Mapping[str, int], avoided: Sequence[Clause]) -> Assignment:
+    """Return values that meet none of some clauses, as far as that is possible."""
     numbers = _lowest(table, bits)
     for _ in range(_REPAIRS):
         hit = next((each for each in avoided if table.holds(each, numbers)), None)

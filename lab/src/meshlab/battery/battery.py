@@ -27,7 +27,7 @@ class Question:
         alike: Further workloads that no condition distinguishes from the caller, so that they are not asked.
         answerers: Who may answer in place of the target: the other servers behind the same route or host, of any of the
             meshes. It is for a matrix of one mesh; whether two meshes differ by more than chance is said by
-            `diff.chance.odds` of both.
+            `bench.verdicts.chance` of both.
     """
 
     case: Case

@@ -93,11 +93,13 @@ class TokenDemand:
         principals: Values of request principals.
         claims: The path of a claim to its values.
         audiences: Values of the audience.
+        refused: The path of a claim to values that it must not have, where no value is asked for.
     """
 
     principals: tuple[str, ...] = ()
     claims: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     audiences: tuple[str, ...] = ()
+    refused: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)

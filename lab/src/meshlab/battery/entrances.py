@@ -122,7 +122,7 @@ class Entrance:
         parameters = []
         for dimension, value in values.items():
             kind, colon, key = dimension.partition(":")
-            if not colon or not isinstance(value, Text) or not value.text:
+            if not colon or not isinstance(value, Text) or not value.sent:
                 continue
             if kind == "query":
                 parameters.append(f"{key}={value.text}")
@@ -184,8 +184,8 @@ class Entrance:
             yield f", with {changed.count(',') + 1} headers that routes change"
         for dimension, value in values.items():
             kind, colon, key = dimension.partition(":")
-            if colon and isinstance(value, Text) and value.text:
-                yield f", {key}: {value.text}" if kind == "header" else f", ?{key}={value.text}"
+            if colon and isinstance(value, Text) and value.sent:
+                yield f", {key}: {value.text or '(empty)'}" if kind == "header" else f", ?{key}={value.text}"
 
     def _who(self, values: dict[str, Value]) -> str:
         peer = values.get(PEER)

@@ -43,8 +43,21 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
         yield "TLS versions and ciphers of gateways"
     if any(each.certificate_spkis or each.certificate_hashes for each in tls):
         yield "client certificates that a gateway takes by their hash"
+    if any(rule.output_claim_to_headers for each in mesh.request_authentications for rule in each.rules):
+        yield "each claim that a gateway or sidecar writes into a header"
+    if any(_tell_ports_apart(mesh)):
+        yield "ports that neither a pod nor a Service lists"
     if any(policy.action == "CUSTOM" for policy in mesh.authorization_policies):
         yield "the answers of external authorizers, which are those of a server that has no script"
+
+
+def _tell_ports_apart(mesh: Mesh) -> Iterator[bool]:
+    """Yield whether a policy treats a port that is not listed otherwise than one that is."""
+    yield any(policy.port_modes for policy in mesh.peer_authentications)
+    for policy in mesh.authorization_policies:
+        for rule in policy.rules:
+            yield any("ports" in operation for operation in rule.operations)
+            yield any(condition.key == "destination.port" for condition in rule.conditions)
 
 
 def _checks_servers(mesh: Mesh) -> Iterator[bool]:

@@ -19,13 +19,13 @@ from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.read.gateway import Gateway, Server
     from meshlab.istio.read.virtual_service import VirtualService
 
-__all__ = ["OnwardRoute", "gateway_routes", "sidecar_routes"]
+__all__ = ["OnwardRoute", "gateway_routes", "hosts_of_routes", "sidecar_routes"]
 
 
 class OnwardRoute(NamedTuple):
@@ -48,6 +48,7 @@ def gateway_routes(
     unread: dict[str, None],
     *,
     http: bool,
+    hosts: Collection[str] = (),
 ) -> Iterator[OnwardRoute]:
     """Yield the routes of one server of a gateway.
 
@@ -58,10 +59,33 @@ def gateway_routes(
         asked: What the server asks for before any route.
         unread: Receives what is not asked about.
         http: Whether clients speak HTTP inside of what the gateway takes.
+        hosts: The hosts of all routes in the same table. Envoy looks at those of the narrowest host alone.
     """
     gateway, entered = server
     name = f"{gateway.namespace}/{gateway.name}"
     proxy = Proxy(entered.port, name, workload.labels, workload.ref.namespace, unread)
+    for service, shared in _hosts_of_routes(mesh, workload, server):
+        wide = [host for host in shared if host.startswith("*")]
+        narrower = [
+            host
+            for host in (hosts if wide else ())
+            if host not in shared and any(is_subset(host, each) for each in wide)
+        ]
+        named = Requirement(NAME, tuple(map(route_host, shared)), tuple(map(route_host, sorted(narrower))))
+        yield from _routes_of(service, [*asked, named] if http else asked, proxy, http=http)
+
+
+def hosts_of_routes(mesh: Mesh, workload: Workload, server: tuple[Gateway, Server]) -> set[str]:
+    """Return the hosts that the routes of one server of a gateway are for."""
+    return {host for _, shared in _hosts_of_routes(mesh, workload, server) for host in shared}
+
+
+def _hosts_of_routes(
+    mesh: Mesh, workload: Workload, server: tuple[Gateway, Server]
+) -> Iterator[tuple[VirtualService, list[str]]]:
+    """Yield the VirtualServices of one server of a gateway, each with the hosts that both have."""
+    gateway, entered = server
+    name = f"{gateway.namespace}/{gateway.name}"
     default = mesh.settings.virtual_service_export_to
     for service in for_gateway(mesh, workload, name, default_export_to=default):
         shared = [
@@ -71,8 +95,7 @@ def gateway_routes(
             if (common := server_host.shares(service.namespace, host))
         ]
         if shared:
-            named = Requirement(NAME, tuple(map(route_host, dict.fromkeys(shared))))
-            yield from _routes_of(service, [*asked, named] if http else asked, proxy, http=http)
+            yield service, list(dict.fromkeys(shared))
 
 
 def sidecar_routes(

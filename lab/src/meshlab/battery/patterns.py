@@ -138,10 +138,10 @@ def wildcard(value: str, *, ignore_case: bool = False) -> Pattern:
 
 
 def joined(patterns: Sequence[Pattern], limit: int) -> tuple[str, ...]:
-    """Return texts that meet a suffix and a prefix or a template, the shortest of each pair.
+    """Return texts that meet a suffix and a prefix or a template, the shortest of each pair and one with more between.
 
-    `shop.` and `.example` give `shop.example`. A rule that asks for the one and leaves out the other is decided by such
-    a text.
+    `shop.` and `.example` give `shop.example` and `shop.x.example`. A rule that asks for the one and leaves out the
+    other is decided by such a text. The shortest one may be what a third condition names exactly.
 
     Args:
         patterns: The conditions.
@@ -154,9 +154,16 @@ def joined(patterns: Sequence[Pattern], limit: int) -> tuple[str, ...]:
         text
         for other in (*prefixes, *templates[:limit])
         for suffix in suffixes
-        if suffix.meets(text := _overlapping(other.members()[-1], suffix.value)) and other.meets(text)
+        for text in _both(other.members()[-1], suffix.value)
+        if suffix.meets(text) and other.meets(text)
     )
-    return tuple(dict.fromkeys(islice(found, limit)))
+    return tuple(dict.fromkeys(islice(found, 2 * limit)))
+
+
+def _both(beginning: str, end: str) -> tuple[str, str]:
+    """Return the shortest text with a beginning and an end, and one with a part of its own between them."""
+    between = "x" if end[:1] in ("", "/", ".") else "x/"
+    return _overlapping(beginning, end), f"{beginning}{between}{end}"
 
 
 def _overlapping(beginning: str, end: str) -> str:

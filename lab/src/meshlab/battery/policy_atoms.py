@@ -10,6 +10,7 @@ from meshlab.battery.compared_texts import (
     asked_server_name,
     host_with_port,
     normalized_path,
+    presence,
     sent_text,
     text_or_empty,
 )
@@ -59,6 +60,9 @@ def text_atom(dimension: str, pattern: Pattern, *, missing_is_empty: bool = Fals
             `treat_missing_header_as_empty`. Otherwise such a header never meets the condition.
     """
     of_header = text_or_empty if missing_is_empty else sent_text
+    if pattern.kind == "present":
+        # `present_match` asks for no value, and takes an empty one.
+        of_header = presence
     reads = normalized_path if dimension == PATH else of_header
     name = _named(pattern, "?" if missing_is_empty else "")
     return comparison(dimension, name, reads, pattern, pattern.value)

@@ -87,6 +87,7 @@ def _demand(keyed: list[tuple[str, Values]]) -> TokenDemand:
     principals: list[str] = []
     audiences: list[str] = []
     claims: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    refused: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     for key, values in keyed:
         named = (*values.any_of, *values.none_of)
         if key in ("requestPrincipals", "request.auth.principal"):
@@ -94,5 +95,5 @@ def _demand(keyed: list[tuple[str, Values]]) -> TokenDemand:
         elif key == "request.auth.audiences":
             audiences += named
         elif (path := claim_names(key)) is not None:
-            claims.append((path, named))
-    return TokenDemand(tuple(principals), tuple(claims), tuple(audiences))
+            (claims if values.any_of else refused).append((path, named))
+    return TokenDemand(tuple(principals), tuple(claims), tuple(audiences), tuple(refused))

@@ -184,13 +184,14 @@ def is_host(text: str) -> bool:
 
 
 def texts(atoms: Sequence[Atom], filling: str = "x") -> tuple[Text, ...]:
-    """Return the values of a header or a parameter to try; the first is none."""
+    """Return the values of a header or a parameter to try; the first is none, and the last is sent empty."""
     patterns = [atom.pattern for atom in atoms[:MOST_NAMED] if atom.pattern is not None]
     found = [member for pattern in patterns for member in pattern.members(filling)]
     found += joined(patterns, _MOST_JOINED)
     found += [near for pattern in patterns for near in pattern.near_misses(filling)][:_MOST]
     found.append("stranger")
-    return (Text(""), *(Text(text) for text in dict.fromkeys(found) if _VALUE.fullmatch(text)))
+    written = (Text(text) for text in dict.fromkeys(found) if _VALUE.fullmatch(text))
+    return (Text(""), *written, Text("", empty=True))
 
 
 def addresses(atoms: Sequence[Atom]) -> tuple[Text, ...]:

@@ -53,17 +53,24 @@ def query(name: str) -> str:
 
 @dataclass(frozen=True)
 class Text:
-    """A method, a path, an address, or the value of a header or parameter; an empty one stands for none.
+    """A method, a path, an address, or the value of a header or parameter.
 
     Attributes:
-        text: The text.
+        text: The text; empty for none.
         trait: How it is spelt where that alone could matter, such as `encoded`; empty for nothing unusual.
         origin: The name of the atom whose text is spelt so.
+        empty: Whether a header or parameter is sent with an empty value.
     """
 
     text: str
     trait: str = ""
     origin: str = ""
+    empty: bool = False
+
+    @property
+    def sent(self) -> bool:
+        """Whether a header or parameter is sent at all."""
+        return self.empty or self.text != ""
 
 
 @dataclass(frozen=True)

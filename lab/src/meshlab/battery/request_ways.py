@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import request_texts
@@ -29,6 +30,8 @@ __all__ = ["Ways"]
 
 _UNKNOWN_ADDRESS = "203.0.113.9"
 """An address of the ranges for documentation (RFC 5737)."""
+_UNKNOWN_PORT = 5432
+_MOST_STRANGER_PORTS = 8
 
 
 class Ways:
@@ -150,7 +153,40 @@ class Ways:
                 )
                 yield entrance, self._client_way(by_ref[client], entrance, services)
         for alike in classes.of(()):
-            yield from _to_strangers(alike)
+            yield from self._to_strangers(alike)
+
+    def _to_strangers(self, alike: Sequence[Workload]) -> Iterator[tuple[Entrance, Way]]:
+        """Yield the ways to servers that no manifest names.
+
+        The mesh's settings and a Sidecar decide about them, and services for TCP: one without an address of its own
+        takes every connection to its port.
+        """
+        ref, *more = (client.ref for client in alike)
+        others = tuple(map(str, more))
+        entrances = [
+            Entrance("client", ref, 80, "http", request_texts.STRANGER, alike=others),
+            Entrance("client", ref, 443, "tcp", request_texts.STRANGER, tls=True, alike=others),
+            *(
+                Entrance("client", ref, port, "tcp", _UNKNOWN_ADDRESS, alike=others)
+                for port in self._stranger_ports
+            ),
+        ]
+        for entrance in entrances:
+            yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
+
+    @cached_property
+    def _stranger_ports(self) -> list[int]:
+        """The ports at which servers for TCP are asked that no manifest names."""
+        named = {
+            port.number
+            for mesh in self._meshes
+            for service in mesh.registry.services
+            for port in service.ports
+            if port.protocol == "tcp"
+        }
+        if len(named) > _MOST_STRANGER_PORTS:
+            self._unread["servers for TCP that no manifest names, at each port of a service"] = None
+        return [_UNKNOWN_PORT, *sorted(named - {_UNKNOWN_PORT})[:_MOST_STRANGER_PORTS]]
 
     def _client_way(
         self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService | None]]
@@ -166,17 +202,6 @@ class Ways:
         atoms = atoms_of(found)
         values = values_of(entrance, atoms, found, entrance.host, (Peer("open"),), self._unread)
         return Way(entrance.key, found, values)
-
-
-def _to_strangers(alike: Sequence[Workload]) -> Iterator[tuple[Entrance, Way]]:
-    """Yield the ways to servers that no manifest names, which only the mesh's settings and a Sidecar decide about."""
-    ref, *more = (client.ref for client in alike)
-    others = tuple(map(str, more))
-    http = Entrance("client", ref, 80, "http", request_texts.STRANGER, alike=others)
-    tls = Entrance("client", ref, 443, "tcp", request_texts.STRANGER, tls=True, alike=others)
-    tcp = Entrance("client", ref, 5432, "tcp", _UNKNOWN_ADDRESS, alike=others)
-    for entrance in (http, tls, tcp):
-        yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
 
 
 def _identities(meshes: Sequence[Mesh]) -> dict[str, WorkloadRef]:

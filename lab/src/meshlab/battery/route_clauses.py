@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand, comparison
-from meshlab.battery.compared_texts import asked_server_name, host_with_port, host_without_port
+from meshlab.battery.compared_texts import asked_scheme, asked_server_name, host_with_port, host_without_port
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
 from meshlab.battery.request_values import METHOD, NAME, PATH, TOKEN, Token, header, query
+from meshlab.istio.model.virtual_services import MESH
 from meshlab.istio.read.virtual_service import claim_path
 from meshlab.istio.read.virtual_service.headers import is_authority
 from meshlab.quick_dataclass import dataclass
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 _PSEUDO = {":method": METHOD, ":path": PATH}
+_SENT_EMPTY = ("header", "query")
+"""Beginnings of the names of dimensions whose values may be empty."""
 _KINDS: Mapping[str, Kind] = {"exact": "exact", "prefix": "prefix", "regex": "regex", "present": "present"}
 
 
@@ -123,9 +126,10 @@ def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) 
         yield from _readable(Requirement(METHOD, (text_atom(METHOD, _pattern(match.method)),)), name, proxy)
     if match.authority is not None:
         yield from _readable(Requirement(NAME, (_authority(_pattern(match.authority)),)), name, proxy)
-    for headers, wanted in ((match.headers, True), (match.without_headers, False)):
-        for header_name, text in (headers or {}).items():
-            atom = _header_atom(header_name, text, missing_is_empty=not wanted)
+    wanted_headers = {**(match.headers or {}), **({":scheme": match.scheme} if match.scheme else {})}
+    for headers, wanted in ((wanted_headers, True), (match.without_headers or {}, False)):
+        for header_name, text in headers.items():
+            atom = _header_atom(header_name, text, proxy, missing_is_empty=not wanted)
             if atom is None:
                 proxy.unread[f"the header {header_name} of {name}"] = None
                 continue
@@ -146,12 +150,13 @@ def _readable(requirement: Requirement, name: str, proxy: Proxy) -> Iterator[Req
         if atom.pattern is not None and not (atom.pattern.readable() and atom.pattern.members()):
             proxy.unread[f"the expression {atom.pattern.value!r} of {name}"] = None
             return
-        if atom in requirement.any_of and atom.pattern == Pattern("exact", ""):
-            proxy.unread[f"an empty {requirement.dimension.replace(':', ' ')} of {name}"] = None
+        named, _, _ = requirement.dimension.partition(":")
+        if named not in _SENT_EMPTY and atom in requirement.any_of and atom.pattern == Pattern("exact", ""):
+            proxy.unread[f"an empty {requirement.dimension} of {name}"] = None
     yield requirement
 
 
-def _header_atom(name: str, text: TextMatch, *, missing_is_empty: bool) -> Atom | None:
+def _header_atom(name: str, text: TextMatch, proxy: Proxy, *, missing_is_empty: bool) -> Atom | None:
     path = claim_path(name)
     if path is not None:
         return _claim_atom(path, _pattern(text))
@@ -159,6 +164,11 @@ def _header_atom(name: str, text: TextMatch, *, missing_is_empty: bool) -> Atom 
         return _authority(_pattern(text))
     if name in _PSEUDO:
         return text_atom(_PSEUDO[name], _pattern(text))
+    if name == ":scheme" and proxy.gateway == MESH:
+        # A gateway knows the scheme by its listener. A sidecar believes this header, which a client may send.
+        dimension, pattern = header("x-forwarded-proto"), _pattern(text)
+        named = f"scheme {pattern.kind} {pattern.value}"
+        return comparison(dimension, named, asked_scheme, pattern, pattern.value)
     if name.startswith(":"):
         return None
     return text_atom(header(name), _pattern(text), missing_is_empty=missing_is_empty)
@@ -179,13 +189,15 @@ def _claim_atom(path: tuple[str, ...], pattern: Pattern) -> Atom:
 
 
 def _demand(match: HttpMatch) -> TokenDemand:
-    claims = [
-        (path, values)
-        for asked in (match.headers or {}, match.without_headers or {})
-        for name, text in asked.items()
-        if (path := claim_path(name)) is not None and (values := _claim_values(text))
-    ]
-    return TokenDemand(claims=tuple(claims))
+    claims, refused = (
+        tuple(
+            (path, values)
+            for name, text in (asked or {}).items()
+            if (path := claim_path(name)) is not None and (values := _claim_values(text))
+        )
+        for asked in (match.headers, match.without_headers)
+    )
+    return TokenDemand(claims=claims, refused=refused)
 
 
 def _claim_values(text: TextMatch) -> tuple[str, ...]:
@@ -228,7 +240,8 @@ def places_of(service: VirtualService, number: int) -> list[Place]:
     return [
         Place(each.destination.host, each.destination.port, each.destination.subset)
         for each in route.destinations
-        if each.weight or len(route.destinations) == 1
+        # A reference of the Gateway API that does not hold leads nowhere.
+        if each.destination.host and (each.weight or len(route.destinations) == 1)
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from meshlab.battery.arrival import Arrival
 from meshlab.battery.clauses import Atom, Clause, Stage
 from meshlab.battery.entry import entry, peers_watched, tokens_watched
-from meshlab.battery.onward_routes import gateway_routes, sidecar_routes
+from meshlab.battery.onward_routes import gateway_routes, hosts_of_routes, sidecar_routes
 from meshlab.battery.pod_stages import PodStages
 from meshlab.battery.request_values import Peer
 from meshlab.battery.route_clauses import Place, server_name
@@ -114,6 +114,12 @@ class Stages:
             for gateway, server in self._mesh.servers(workload)
             if server.port in (port, target) and _speaks(server, http=arrival.http)
         ]
+        hosts = {
+            id(server): hosts_of_routes(self._mesh, workload, (gateway, server))
+            for gateway, server in servers
+        }
+        # All servers for plaintext HTTP of one port have one table of routes; TLS parts those of others before.
+        plain = {host for _, server in servers if server.is_plain_http for host in hosts[id(server)]}
         routes: list[tuple[Clause, Stage | None]] = []
         watched: list[Atom] = list(tokens_watched(rules)) if arrival.http else []
         watched += peers_watched(arrival.peer, [server for _, server in servers])
@@ -122,7 +128,13 @@ class Stages:
             watched += [atom for requirement in asked for atom in requirement.atoms]
             watched += [server_name(host.name) for host in server.hosts if server.is_tls]
             found = gateway_routes(
-                self._mesh, workload, (gateway, server), asked, self._unread, http=arrival.http
+                self._mesh,
+                workload,
+                (gateway, server),
+                asked,
+                self._unread,
+                http=arrival.http,
+                hosts=plain if server.is_plain_http else hosts[id(server)],
             )
             routes += self._followed(workload, found, onward)
         owner = str(workload.ref)

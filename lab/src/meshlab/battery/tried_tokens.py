@@ -45,7 +45,9 @@ def tokens(demands: Iterable[TokenDemand], rules: Sequence[JwtRule]) -> tuple[To
     if not known:
         return (Token(),)
     asked = [
-        demand for demand in dict.fromkeys(demands) if demand.principals or demand.claims or demand.audiences
+        demand
+        for demand in dict.fromkeys(demands)
+        if demand.principals or demand.claims or demand.audiences or demand.refused
     ]
     good = [
         each for demand in asked for token in _good(demand, known, rules) for each in _placed(token, rules)
@@ -130,6 +132,11 @@ def _near(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
             member = wildcard(values[0]).members()[0]
             both = as_claims({**good, path: (member, "other")})
             yield Token(issuer, both, audience, note=f"{name} is a list")
+        for path, values in demand.refused:
+            name = "/".join(path)
+            texts = [text for value in values[:_MOST_VALUES] for text in _refused_and_near(value)]
+            for text in dict.fromkeys(texts):
+                yield Token(issuer, as_claims({**good, path: text}), audience, note=f"with {name}")
         for value in demand.audiences[:_MOST_VALUES]:
             for other in wildcard(value).near_misses()[:2]:
                 yield Token(issuer, as_claims(good), other, note="another audience")
@@ -155,6 +162,12 @@ def _near(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
                 if audience and (missing := _not_taken(mixed, rules)):
                     also = f"another issuer, also for {', '.join(missing)}"
                     yield replace(mixed, further_audiences=missing, note=also)
+
+
+def _refused_and_near(value: str) -> tuple[str, ...]:
+    """Return texts that a pattern takes, and texts that it almost takes."""
+    pattern = wildcard(value)
+    return (*pattern.members(), *pattern.near_misses()[:2])
 
 
 def _flawed(good: Token, rules: Sequence[JwtRule]) -> Iterator[Token]:

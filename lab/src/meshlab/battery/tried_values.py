@@ -66,6 +66,8 @@ def values_of(
             # What a Host of another name does is asked past the sidecar.
             values[NAME] = (Name(usual),)
         values[METHOD] = request_texts.methods(atoms.get(METHOD, ()))
+        if any(atom.word.upper() == "CONNECT" for atom in atoms.get(METHOD, ())):
+            unread["the method CONNECT"] = None
         values[PATH] = request_texts.paths(atoms.get(PATH, ()), _spelt(every, entrance))
         for dimension, found in atoms.items():
             kind, colon, name = dimension.partition(":")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.placement import Address
     from meshlab.processes.supervisor import Child, Supervisor
 
-__all__ = ["Applications"]
+__all__ = ["Applications", "unserved"]
 
 
 class Applications:
@@ -66,7 +66,7 @@ class Applications:
             LabError: An application or script is for nothing in the mesh, or a program cannot be started.
         """
         named = _named_addresses(mesh)
-        self._check_names(mesh, {name for name, _ in named.values()})
+        self._check_names(mesh)
         shared = self._of_shared_server(mesh)
         commands = {address: app for address, (name, _) in named.items() if (app := self._command(name))}
         echoed = {address: described for address, described in named.items() if address not in commands}
@@ -115,13 +115,12 @@ class Applications:
         app = self._apps.get(name)
         return app if app and app.command else None
 
-    def _check_names(self, mesh: MeshUnderTest, known: set[str]) -> None:
-        unknown = sorted(name for name in set(self._apps) - known if not _is_of(name, mesh.wildcard_hosts))
-        if unknown:
-            problem = (
-                f"`apps` names {unknown[0]}, which is no workload with ports and no external host of the mesh"
-            )
-            raise LabError(f"{problem}; it has {', '.join(sorted(known | mesh.wildcard_hosts)) or 'none'}")
+    def _check_names(self, mesh: MeshUnderTest) -> None:
+        # A workload without a port has no application. A case that is left out may ask for one there.
+        if unknown := [name for name in unserved(self._apps, mesh) if name not in map(str, mesh.identities)]:
+            known = sorted({name for name, _ in _named_addresses(mesh).values()} | mesh.wildcard_hosts)
+            problem = f"`apps` names {unknown[0]}, which is no workload and no external host of the mesh"
+            raise LabError(f"{problem}; it has {', '.join(known) or 'none'}")
         providers = set(mesh.addresses.authorizers)
         if unknown := sorted(set(self._scripts) - providers):
             problem = f"`authorizers` names {unknown[0]}, which is no extension provider of the MeshConfig"
@@ -208,6 +207,17 @@ class Applications:
                 f"the command of the application {app.target} cannot be started: {os.fspath(app.command[0])}: "
                 f"{error.strerror}"
             ) from error
+
+
+def unserved(targets: Iterable[str], mesh: MeshUnderTest) -> list[str]:
+    """Return those of some targets of `apps` that no application and no external host of a mesh is.
+
+    Args:
+        targets: Workloads and hosts, as case files name them.
+        mesh: The mesh.
+    """
+    known = {name for name, _ in _named_addresses(mesh).values()}
+    return sorted(name for name in set(targets) - known if not _is_of(name, mesh.wildcard_hosts))
 
 
 def _is_of(name: str, wildcards: Iterable[str]) -> bool:

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from meshlab.istio import Mesh
     from meshlab.istio.read.workload_ref import WorkloadRef
 
-__all__ = ["with_asked_ports"]
+__all__ = ["asked_ports", "with_asked_ports"]
+
+
+def asked_ports(cases: Iterable[Case]) -> dict[WorkloadRef, dict[int, None]]:
+    """Return the ports that cases connect to straight, by workload."""
+    asked: dict[WorkloadRef, dict[int, None]] = {}
+    for case in cases:
+        sender = case.sender
+        if isinstance(sender, FromBypass | FromForeignMesh) and sender.port is not None:
+            asked.setdefault(sender.to, {})[sender.port] = None
+    return asked
 
 
 def with_asked_ports(mesh: Mesh, cases: Iterable[Case]) -> Mesh:
@@ -29,11 +39,7 @@ def with_asked_ports(mesh: Mesh, cases: Iterable[Case]) -> Mesh:
         mesh: The mesh.
         cases: The cases. Those that connect to a gateway's own pod add nothing: a gateway has no application.
     """
-    asked: dict[WorkloadRef, dict[int, None]] = {}
-    for case in cases:
-        sender = case.sender
-        if isinstance(sender, FromBypass | FromForeignMesh) and sender.port is not None:
-            asked.setdefault(sender.to, {})[sender.port] = None
+    asked = asked_ports(cases)
     added = {
         workload.ref: tuple(number for number in asked[workload.ref] if number not in known)
         for workload in mesh.workloads

@@ -423,13 +423,13 @@ class Mention:
 
     Attributes:
         kind: `gateway`, `workload`, `proxy` (a workload or a gateway), `app` (a workload or an external host),
-            `answerer` (a workload or any host outside), `issuer` (empty where the case leaves it to the manifests) or
-            `authority` (of a gateway's client certificates).
+            `answerer` (a workload or any host outside), `issuer` (empty where the case leaves it to the manifests),
+            `authority` (of a gateway's client certificates) or `authorizer` (an extension provider).
         name: The name as written.
         place: Where it stands.
     """
 
-    kind: Literal["gateway", "workload", "proxy", "app", "answerer", "issuer", "authority"]
+    kind: Literal["gateway", "workload", "proxy", "app", "answerer", "issuer", "authority", "authorizer"]
     name: str
     place: CasePlace
 

@@ -16,6 +16,7 @@ from meshlab.bench.mesh_survey import survey_of
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.bench.settings_file import read_settings_file
+from meshlab.bench.verdicts.chance import Odds, host_of
 from meshlab.bench.weighted_routes import each_destination
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
@@ -119,6 +120,15 @@ class LocalEngine:
     def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
         """Send the cases and yield their outcomes."""
         return self._run.run(cases, self._jobs)
+
+    def chances(self, outcome: Outcome) -> str:
+        """Return what chance had a say in on a request's way, as a text to compare; empty where it had none."""
+        lines = [hop.line for hop in outcome.verdict.hops] if outcome.verdict else []
+        return self._odds.of(lines, host_of(outcome.case))
+
+    @cached_property
+    def _odds(self) -> Odds:
+        return Odds(self.under_test.bootstraps)
 
 
 class LocalMesh:
@@ -230,6 +240,16 @@ def names_of(mesh: Mesh) -> MeshNames:
         issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
         hosts=frozenset(_external_names(mesh)),
         authorities=frozenset(client_authorities(mesh)),
+        without_ports=frozenset(
+            str(found.ref) for found in mesh.workloads if not found.is_gateway and not found.ports
+        ),
+        authorizers=frozenset(mesh.usable_authorizers),
+        aliases={
+            name: service.external_name
+            for service in mesh.services
+            if service.external_name
+            for name in (f"{service.namespace}/{service.name}", service.hostname)
+        },
     )
 
 

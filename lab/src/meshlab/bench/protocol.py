@@ -53,6 +53,9 @@ class MeshNames:
         issuers: Issuers of RequestAuthentications.
         hosts: External hosts of ServiceEntries.
         authorities: Certificate authorities that gateways check their clients with.
+        without_ports: The workloads whose pods list no port.
+        authorizers: Extension providers with an external authorizer.
+        aliases: ExternalName Services, by `NAMESPACE/NAME` and by full name, to the host that each stands for.
     """
 
     workloads: frozenset[str] = frozenset()
@@ -60,6 +63,28 @@ class MeshNames:
     issuers: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
     authorities: frozenset[str] = frozenset()
+    without_ports: frozenset[str] = frozenset()
+    authorizers: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def either(self, other: MeshNames) -> MeshNames:
+        """Return the names that one of two meshes has."""
+        silent = (self.without_ports - other.served) | (other.without_ports - self.served)
+        return MeshNames(
+            workloads=self.workloads | other.workloads,
+            gateways=self.gateways | other.gateways,
+            issuers=self.issuers | other.issuers,
+            hosts=self.hosts | other.hosts,
+            authorities=self.authorities | other.authorities,
+            without_ports=silent,
+            authorizers=self.authorizers | other.authorizers,
+            aliases={**other.aliases, **self.aliases},
+        )
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The workloads whose pods list a port."""
+        return self.workloads - self.without_ports
 
 
 @dataclass(frozen=True)
@@ -92,6 +117,10 @@ class Engine(Protocol):
         Raises:
             BenchError: The bench itself failed.
         """
+        ...
+
+    def chances(self, outcome: Outcome) -> str:
+        """Return what chance had a say in on a request's way, as a text to compare; empty where it had none."""
         ...
 
 

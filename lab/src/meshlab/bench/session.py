@@ -119,7 +119,9 @@ def check_names(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
             problems += error.problems
     if problems and (lost := _unread(mesh.refusals)):
         # A workload that is not there may stand in what was refused.
-        problems = [replace(problems[0], message=f"{problems[0].message}. {lost}"), *problems[1:]]
+        said = problems[0].message
+        ended = said if said.endswith("?") else f"{said}."
+        problems = [replace(problems[0], message=f"{ended} {lost}"), *problems[1:]]
     if problems:
         raise CaseFileError(problems)
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from meshlab.bench.verdicts.chance import host_of
 from meshlab.diff.ask import Asker
-from meshlab.diff.chance import host_of
 from meshlab.diff.confirm import Answers
 from meshlab.diff.shared_setup import pinned, shared_setup
 from meshlab.diff.side import Addresses, Side

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.bench.case import Case
+    from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
     from meshlab.istio.read.workload_ref import WorkloadRef
 
@@ -77,7 +78,7 @@ class Effect:
         policy: The AuthorizationPolicy that denied it, `none` where no ALLOW rule matched, or empty.
         reason: Why it was refused, in words.
         way: The workloads whose proxies it met, in order; the first is its sender, or what it was sent to.
-        listeners: The proxies that it met, each with the listener that took it.
+        lines: What each proxy that it met logged about it: the listener, filter chain and route that took it.
     """
 
     allowed: bool = False
@@ -93,7 +94,7 @@ class Effect:
     policy: str = field(default="", compare=False)
     reason: str = field(default="", compare=False)
     way: tuple[WorkloadRef, ...] = field(default=(), compare=False)
-    listeners: tuple[tuple[WorkloadRef, str], ...] = field(default=(), compare=False)
+    lines: tuple[EvidenceLine, ...] = field(default=(), compare=False)
 
     @property
     def ending(self) -> str:
@@ -151,7 +152,7 @@ def effect_of(outcome: Outcome) -> Effect:
         policy=policy.name if policy else "",
         reason=verdict.reason or verdict.reply.failure,
         way=way,
-        listeners=tuple((hop.workload, hop.line.listener) for hop in verdict.hops),
+        lines=tuple(hop.line for hop in verdict.hops),
     )
 
 

@@ -66,13 +66,7 @@ def check_names(case_files: Iterable[CaseFile], old: MeshNames, new: MeshNames) 
     Raises:
         CaseFileError: Neither has it; holds the problems of all files.
     """
-    either = MeshNames(
-        workloads=old.workloads | new.workloads,
-        gateways=old.gateways | new.gateways,
-        issuers=old.issuers | new.issuers,
-        hosts=old.hosts | new.hosts,
-        authorities=old.authorities | new.authorities,
-    )
+    either = old.either(new)
     problems: list[CaseProblem] = []
     for file in case_files:
         try:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.run_secrets import client_authorities
+from meshlab.istio.read.hosts import is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,8 +62,12 @@ def setup_for(setup: Setup, loaded: LocalMesh, mesh: Mesh) -> Setup:
         mesh: The same with the workloads of the setup.
     """
     names = loaded.names
-    known = names.hosts | {str(workload.ref) for workload in mesh.workloads if workload.ports}
-    apps = tuple(app for app in setup.apps if app.target in known)
+    served = {str(workload.ref) for workload in mesh.workloads if workload.ports}
+    apps = tuple(
+        app
+        for app in setup.apps
+        if app.target in served or any(is_subset(app.target, host) for host in names.hosts)
+    )
     authorizers = tuple(each for each in setup.authorizers if each.provider in mesh.usable_authorizers)
     return replace(setup, apps=apps, authorizers=authorizers)
 

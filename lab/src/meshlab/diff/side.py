@@ -19,7 +19,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.reach import TouchedProxies
 from meshlab.bench.run_addresses import PlacedAddresses
 from meshlab.bench.verdicts.addresses import AddressIndex
-from meshlab.diff.chance import odds
+from meshlab.bench.verdicts.chance import Odds
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
 from meshlab.istio.read.pods import TEMPLATES
@@ -74,7 +74,6 @@ class Side:
         self._addresses = addresses
         self._workloads = {workload.ref: workload for workload in self.mesh.workloads}
         self._texts: dict[WorkloadRef, str] = {}
-        self._odds: dict[object, str] = {}
         self._foreseen: dict[object, frozenset[WorkloadRef]] = {}
 
     def with_manifests(self, manifests: Sequence[Manifest]) -> Side:
@@ -189,10 +188,7 @@ class Side:
             effect: What became of it here.
             host: The Host in lower case; `None` for any.
         """
-        key = (effect.listeners, host)
-        if key not in self._odds:
-            self._odds[key] = odds(self.configurations, effect, host)
-        return self._odds[key]
+        return self._odds.of(effect.lines, host)
 
     def foreseen(self, case: Case) -> frozenset[WorkloadRef]:
         """Return the workloads whose proxies a case can meet, as far as the configurations say; hardly ever too few."""
@@ -228,6 +224,10 @@ class Side:
             identities={},
             relay=str(self._placement.relay),
         )
+
+    @cached_property
+    def _odds(self) -> Odds:
+        return Odds(self.configurations)
 
     @cached_property
     def _touched(self) -> TouchedProxies:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from meshlab.bench.evidence.instrument import route_mark
+from meshlab.bench.verdicts.configured import marked_route
 from meshlab.explain.connection_steps import servers_of
 from meshlab.istio.envoy.routes.route_match import is_for, route_match
 from meshlab.istio.envoy.routes.settings import ProxyView
@@ -33,10 +33,9 @@ def virtual_hosts(context: HopContext) -> Sequence[Json]:
 
 def chosen_route(context: HopContext) -> tuple[Json | None, Json | None]:
     """Return the virtual host and the route that Envoy chose; without a route the virtual host that has the name."""
-    for host_index, host in enumerate(virtual_hosts(context)):
-        for route_index, route in enumerate(host.get("routes", [])):
-            if route_mark(host_index, route_index) == context.line.route_mark:
-                return host, route
+    found = marked_route(context.manager, context.line.route_mark) if context.manager else None
+    if found is not None:
+        return found
     return virtual_host_of(context, context.line.authority), None
 
 

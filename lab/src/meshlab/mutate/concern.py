@@ -88,7 +88,8 @@ def _may_match(operations: tuple[_Operation, ...], seen: Seen) -> bool:
     if not seen.method or not operations:
         return True
     return any(
-        _may_hold(methods, seen.method, _same_text) and _may_hold(hosts, seen.host, _same_host)
+        _may_hold(methods, seen.method, _same_text)
+        and (not seen.host or _may_hold(hosts, seen.host, _same_host))
         for methods, hosts in operations
     )
 

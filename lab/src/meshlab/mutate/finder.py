@@ -10,6 +10,7 @@ from meshlab.battery.chosen_requests import KnownChoices
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
+from meshlab.bench.verdicts.chance import host_of
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.shared_setup import pinned
 from meshlab.mutate.group import Group, case_key
@@ -62,11 +63,17 @@ class Found:
 
 @dataclass(frozen=True)
 class _Difference:
+    """A question that ended otherwise, or whose end is left to another chance: then it has no change yet."""
+
     question: Question
     old: Outcome
     new: Outcome
     effects: tuple[Effect, Effect]
-    change: Change
+    change: Change | None
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.change.kind if self.change else None
 
 
 class Finder:
@@ -141,12 +148,12 @@ class Finder:
             unjudged += unknown
             found += differences
             # The rest is not sent once a request is let in that was refused.
-            grave = [each for each in differences if each.change.kind in _GRAVE]
+            grave = [each for each in differences if each.kind in _GRAVE]
             if shown := self._shown(side, changed, grave):
                 return shown
             if grave:
                 side.group.take(changed)  # the mesh without the change was asked last
-        if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
+        if shown := self._shown(side, changed, [each for each in found if each.kind not in _GRAVE]):
             return shown
         return Found(differs=False, reason=_proof(asked, unjudged), judged=not unjudged)
 
@@ -159,19 +166,19 @@ class Finder:
         return self._sides[-1]
 
     def _shown(self, side: _Side, changed: ChangedMesh, differences: Sequence[_Difference]) -> Found | None:
-        """Return the first difference that is there again when it is asked for again, as a case where words say it."""
+        """Return the first difference that is there when it is asked for again, as a case where words say it."""
         without_words = None
-        order = list(Kind)
-        tried: Counter[Kind] = Counter()
-        for difference in sorted(differences, key=lambda each: order.index(each.change.kind)):
-            tried[difference.change.kind] += 1
-            if tried[difference.change.kind] > _MOST_TRIED:
+        order = [*Kind, None]
+        tried: Counter[Kind | None] = Counter()
+        for difference in sorted(differences, key=lambda each: order.index(each.kind)):
+            tried[difference.kind] += 1
+            if tried[difference.kind] > _MOST_TRIED:
                 continue
             case = self._case(side, difference)
             trial = Trial(side.group, changed, difference.effects, case or difference.question.case)
             trial.ask(trial.answers.repeats)
             again = trial.answers.judgement.change
-            if again is None or again.kind is not difference.change.kind:
+            if again is None or difference.kind not in (again.kind, None):
                 continue  # chance, and no change
             kind = again.kind.value
             if case and trial.shows_it:
@@ -226,7 +233,7 @@ class _Side:
         questions: Sequence[Question],
         first: Callable[[Sequence[Case]], list[Case]],
     ) -> Iterator[tuple[list[_Difference], int, int]]:
-        """Yield what ends otherwise of requests sent together, how many they are, and how many could not be judged."""
+        """Yield what ends or may end otherwise of requests sent together, how many they are, and how many unjudged."""
         by_key = {case_key(each.case): each for each in questions}
         meeting = self.group.meeting(changed, mutant, [each.case for each in by_key.values()])
         met = set(map(case_key, meeting))
@@ -240,9 +247,17 @@ class _Side:
                 key = case_key(outcome.case)
                 effects = effect_of(self._today[key]), effect_of(outcome)
                 unjudged += any(effect.unknown for effect in effects)
-                if change := change_of(*effects):
+                change = change_of(*effects)
+                if change or self._has_other_odds(changed, outcome.case, effects):
                     found.append(_Difference(by_key[key], self._today[key], outcome, effects, change))
             yield found, len(outcomes), unjudged
+
+    def _has_other_odds(self, changed: ChangedMesh, case: Case, effects: tuple[Effect, Effect]) -> bool:
+        """Return whether chance has another say in a request with a change; one answer alone does not show that."""
+        if any(effect.unknown or effect.absent for effect in effects):
+            return False
+        host = host_of(case)
+        return self.group.odds.of(effects[0].lines, host) != changed.odds.of(effects[1].lines, host)
 
     def _may_meet(self, question: Question, changed: ChangedMesh) -> bool:
         """Return whether a request may meet a change at what it is for, although it did not get there for sure."""

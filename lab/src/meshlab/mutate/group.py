@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from meshlab.bench.applications import unserved
 from meshlab.bench.asked_ports import with_asked_ports
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, client_address
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun, audiences_of
 from meshlab.bench.run_secrets import client_authorities
+from meshlab.bench.verdicts.chance import Odds
 from meshlab.errors import LabError
 from meshlab.istio.model.address_conditions import asked_addresses
 from meshlab.istio.model.load import KnownReads, load_mesh
@@ -73,6 +76,11 @@ class ChangedMesh:
         """Whether every request ends as on the mesh without the change."""
         return not self.proxies and not self.moved and not self.asking
 
+    @cached_property
+    def odds(self) -> Odds:
+        """What chance has a say in with the change."""
+        return Odds(self.planned.under_test.bootstraps)
+
 
 class Group:
     """A mesh and the cases of one setup. `close` ends what runs.
@@ -81,6 +89,9 @@ class Group:
         objects: The mesh without a change.
         setup: What the cases need around them.
         cases: The cases.
+
+    Attributes:
+        odds: What chance has a say in on the mesh without a change.
 
     Raises:
         BenchError: Something did not start.
@@ -129,6 +140,7 @@ class Group:
     def _plan(self) -> None:
         self._old = self._run.plan(self._mesh, list(self._addressed.values()))
         self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
+        self.odds = Odds(self._configurations)
 
     def prepare(self, cases: Sequence[Case]) -> None:
         """Let clients connect from the addresses that cases state; meshes with a change are to be planned again.
@@ -181,7 +193,10 @@ class Group:
         for one in self._seen.get(key, ()):
             self._looks[one.proxy][one].discard(key)
         judged = outcome.state not in ("not judged", "error")
-        self._seen[key] = tuple(Seen.of(hop, outcome.case, self._audiences, judged=judged) for hop in hops)
+        self._seen[key] = tuple(
+            Seen.of(hop, outcome.case, self._audiences, before=before, judged=judged)
+            for before, hop in zip((None, *hops), hops, strict=False)
+        )
         # Few requests look different to a proxy, so each look is judged once.
         for one in self._seen[key]:
             self._looks.setdefault(one.proxy, {}).setdefault(one, set()).add(key)
@@ -286,13 +301,10 @@ class Group:
 
     def unknown_servers(self, changed: ChangedMesh) -> str:
         """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
-        addresses = changed.planned.under_test.addresses
-        known = {str(ref) for ref, _ in addresses.apps} | {host for host, _ in addresses.external}
-        known |= changed.planned.under_test.wildcard_hosts
-        unknown = [app.target for app in self.setup.apps if app.target not in known]
-        unknown += [
-            one.provider for one in self.setup.authorizers if one.provider not in addresses.authorizers
-        ]
+        under_test = changed.planned.under_test
+        unknown = unserved((app.target for app in self.setup.apps), under_test)
+        known = under_test.addresses.authorizers
+        unknown += [one.provider for one in self.setup.authorizers if one.provider not in known]
         return ", ".join(unknown)
 
     def take(self, changed: ChangedMesh) -> str:

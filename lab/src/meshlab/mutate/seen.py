@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case import HttpRequest
+from meshlab.bench.verdicts.chance import host_of
 from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Seen:
     Attributes:
         proxy: The workload whose proxy it is.
         method: The method; empty where it saw no HTTP.
-        host: The Host without its port, in lower case; empty where it saw no HTTP.
+        host: The Host without its port, in lower case; empty where it saw no HTTP, or where that is not sure.
         principal: Issuer and subject of its token; empty for no token, `None` where that is not sure.
         denied: Whether a policy of this proxy refused it; without HTTP, whether the proxy refused it for any reason.
             `None` where that is not sure.
@@ -50,6 +51,7 @@ class Seen:
         case: Case,
         audiences: Mapping[str, Sequence[str]] = MappingProxyType({}),
         *,
+        before: Hop | None = None,
         judged: bool = True,
     ) -> Seen:
         """Return what the proxy of a hop saw of a case.
@@ -58,13 +60,16 @@ class Seen:
             hop: The proxy with what it logged.
             case: The case.
             audiences: The audiences that each issuer's rules name; a token has the first where the case names none.
+            before: The hop before it; `None` for the first one.
             judged: Whether the verdict on the case is known.
         """
         if not judged:
             # What the proxy decided may be wrong, and with it what its line says of the way.
             return cls(hop.workload, "", "", None, denied=None)
         is_http = hop.line.scope == "http"
-        host = hop.line.authority.rpartition(":")[0] or hop.line.authority
+        # A route may write another Host, and its proxy then logs that one. So the proxy before says what comes here.
+        authority = before.line.authority if before and before.line.scope == "http" else host_of(case) or ""
+        host = authority.rpartition(":")[0] or authority
         claims = _sure_claims(case, audiences) if is_http else None
         return cls(
             hop.workload,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.diff.chance import host_of, odds
+from meshlab.bench.verdicts.chance import host_of
 from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import effect_of
 
@@ -36,8 +36,9 @@ class Trial:
     ) -> None:
         old, new = effects
         host = host_of(asked)
-        now = odds(changed.planned.under_test.bootstraps, new, host)
-        self.answers = Answers([old], [new], (odds(group.configurations, old, host), now))
+        self.answers = Answers(
+            [old], [new], (group.odds.of(old.lines, host), changed.odds.of(new.lines, host))
+        )
         self._group, self._changed, self._asked = group, changed, asked
         self._today: list[Outcome] = []
         self._then: list[Outcome] = []

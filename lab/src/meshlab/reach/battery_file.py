@@ -27,15 +27,15 @@ def cases_text(battery: Battery, outcomes: Iterable[Outcome], answers: Sequence[
     judged = [
         answer
         for answer in answers
-        # A case file would take `${NAME}` for a variable. What ends by weight has no one expectation.
+        # A case file would take `${NAME}` for a variable. What ends by chance has no one expectation.
         if answer.access in ("allowed", "refused")
-        and not answer.by_weight
+        and not answer.varies
         and "${" not in repr(answer.question.case)
     ]
     left_out = len(answers) - len(judged)
     header = _HEADER
     if left_out:
-        why = "not judged, not run, decided by weights or not to be written down"
+        why = "not judged, not run, decided by chance or not to be written down"
         header += f"# Not here, because {why}: {left_out} requests.\n"
     cases = [
         (answer.question.case, expected_again(answer, by_name[answer.question.case.name]))

@@ -33,7 +33,7 @@ class Answer:
         policy: `NAMESPACE/NAME` of the policy that refused it; `none` where no ALLOW rule matched; empty for another
             reason.
         reason: Why it was refused, or could not be judged or run, in words.
-        by_weight: Whether the weights of a route decide how it ends. It is `allowed` where one destination lets it in.
+        varies: Whether weights or chance decide how it ends. It is `allowed` where one destination lets it in.
     """
 
     question: Question
@@ -42,7 +42,7 @@ class Answer:
     by: str = ""
     policy: str = ""
     reason: str = ""
-    by_weight: bool = False
+    varies: bool = False
 
     @property
     def elsewhere(self) -> bool:

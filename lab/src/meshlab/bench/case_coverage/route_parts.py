@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_coverage.connection_entries import connection_entry, sidecar_entry
-from meshlab.bench.evidence.instrument import route_mark
-from meshlab.bench.verdicts.configured import chain_of, manager_of
+from meshlab.bench.verdicts.configured import chain_of, manager_of, marked_route
 from meshlab.istio.envoy.routes.route_match import is_for, route_match
 from meshlab.istio.envoy.routes.settings import ProxyView
 from meshlab.istio.model.delegates import merge_delegates
@@ -46,20 +45,11 @@ def route_taken(
     if hop.direction == "inbound" or not (chain := chain_of(bootstrap, hop.line)):
         return None
     if manager := manager_of(chain):
-        route = _marked(manager, hop.line.route_mark)
-        return _http_entry(hop, mesh, route, gateway_chain) if route else None
+        found = marked_route(manager, hop.line.route_mark)
+        return _http_entry(hop, mesh, found[1], gateway_chain) if found else None
     if gateway_chain:
         return connection_entry(gateway_chain.route) if gateway_chain.route and hop.line.cluster else None
     return sidecar_entry(hop, mesh, chain)
-
-
-def _marked(manager: Json, mark: str) -> Json | None:
-    for host_index, host in enumerate(manager.get("routeConfig", {}).get("virtualHosts", [])):
-        for route_index, route in enumerate(host.get("routes", [])):
-            if route_mark(host_index, route_index) == mark:
-                found: Json = route
-                return found
-    return None
 
 
 def _http_entry(hop: Hop, mesh: Mesh, route: Json, gateway_chain: GatewayChain | None) -> Where | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.bench.asked_ports import asked_ports
 from meshlab.bench.case_file.format_words import AUTHORITIES
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem, near_miss
 from meshlab.bench.close_names import known_names
@@ -38,6 +39,10 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
     declared = {str(ref): workload.proxy for ref, workload in case_file.workloads.items()}
     gateways = names.gateways | {name for name, proxy in declared.items() if proxy == "gateway"}
     workloads = names.workloads | (set(declared) - gateways)
+    silent = {
+        *names.without_ports,
+        *(str(ref) for ref, workload in case_file.workloads.items() if not workload.ports),
+    } - set(map(str, asked_ports(case_file.cases)))
     can_declare = not case_file.of_options
     for mention in case_file.mentions:
         match mention.kind:
@@ -51,7 +56,9 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
             case "proxy":
                 message = _workload(mention, workloads | gateways, can_declare)
             case "app":
-                message = _app(mention, workloads, names)
+                message = _app(mention, workloads, names, silent)
+            case "authorizer":
+                message = _authorizer(mention, names.authorizers)
             case "authority":
                 message = _authority(mention, names.authorities, case_file.authorities)
             case "answerer":
@@ -98,13 +105,28 @@ def _authority(mention: Mention, of_gateways: frozenset[str], declared: Sequence
     )
 
 
-def _app(mention: Mention, workloads: frozenset[str] | set[str], names: MeshNames) -> str:
+def _app(mention: Mention, workloads: frozenset[str] | set[str], names: MeshNames, silent: set[str]) -> str:
+    if mention.name in names.aliases and mention.name not in workloads:
+        target = names.aliases[mention.name]
+        return (
+            f"{mention.name} is an ExternalName Service, which stands for {target}; name what answers there"
+        )
     if "/" in mention.name:
-        return _workload(mention, workloads)
+        if mention.name not in silent:
+            return _workload(mention, workloads)
+        missing = f"the workload {mention.name} lists no port, so no application answers there"
+        return f"{missing}; list its ports, or write `port` in a case that goes straight to it"
     if _is_host(mention.name, names.hosts):
         return ""
     hint = near_miss(mention.name, names.hosts) or _known("external host", names.hosts)
     return f"no ServiceEntry has the host {mention.name}{hint}"
+
+
+def _authorizer(mention: Mention, known: frozenset[str]) -> str:
+    if mention.name in known:
+        return ""
+    hint = near_miss(mention.name, known) or _known("external authorizer", known)
+    return f"no extension provider of the MeshConfig has an external authorizer named {mention.name!r}{hint}"
 
 
 def _is_host(name: str, hosts: frozenset[str]) -> bool:

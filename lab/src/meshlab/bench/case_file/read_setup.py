@@ -74,6 +74,7 @@ def read_authorizers(context: Context, where: Cursor) -> tuple[Authorizer, ...]:
     """Return the scripts of external authorizers."""
     found = []
     for name, at in where.entries():
+        context.mention("authorizer", name, at)
         rules_at: list[Cursor] = context.problems.attempt(_rules, at, [])
         rules = [
             context.problems.attempt(partial(_authorizer_rule, context), rule, None) for rule in rules_at

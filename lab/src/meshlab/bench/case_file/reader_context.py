@@ -50,7 +50,9 @@ class Context:
     def mention(self, kind: str, name: str, where: Cursor) -> None:
         """Note that a name must exist in the mesh."""
         match kind:
-            case "gateway" | "workload" | "proxy" | "app" | "answerer" | "issuer" | "authority":
+            case (
+                "gateway" | "workload" | "proxy" | "app" | "answerer" | "issuer" | "authority" | "authorizer"
+            ):
                 self.mentions[Mention(kind, name, where.place)] = None
             case _:
                 raise ValueError(kind)

@@ -1,7 +1,8 @@
 """Access loggers of the bench, added to a finished Envoy configuration.
 
 The compiler stays free of them, and a configuration from a real control plane can be run as well. Every HTTP connection
-manager, TCP proxy and listener gets one; all of a proxy write JSON lines to one file.
+manager, TCP proxy and listener gets one; all of a proxy write JSON lines to one file. Filter chains without a name get
+one, and each route is marked, so that a line says which of them took the request.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ _UPSTREAM_FIELDS = {
     "upstream_client": "%UPSTREAM_LOCAL_ADDRESS%",
     "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
 }
+_ROUTE_MARK = "meshlab.route"
 _HTTP_FIELDS = {
     "mark": f"%REQ({MARK_HEADER})%",
     "method": "%REQ(:METHOD)%",
@@ -67,6 +69,7 @@ _HTTP_FIELDS = {
     "route": "%ROUTE_NAME%",
     "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "rbac": f"%DYNAMIC_METADATA({_HTTP_RBAC})%",
+    "route_mark": f"%METADATA(ROUTE:{_ROUTE_MARK}:at)%",
 }
 _TCP_FIELDS = {"rbac": f"%DYNAMIC_METADATA({_TCP_RBAC})%"}
 _TLS_DETAILS = {
@@ -77,12 +80,10 @@ _TLS_DETAILS = {
     "upstream_peer": "%UPSTREAM_PEER_URI_SAN%",
 }
 """What an explanation shows of a connection beside the fields of every run."""
-_ROUTE_MARK = "meshlab.route"
 _HTTP_DETAILS = {
     # The claims of tokens that were verified. A token itself is never in the metadata.
     "claims": f"%DYNAMIC_METADATA({JWT_FILTER}:{PAYLOAD_KEY})%",
     "seen_headers": f"%DYNAMIC_METADATA({SEEN_HEADERS})%",
-    "route_mark": f"%METADATA(ROUTE:{_ROUTE_MARK}:at)%",
 }
 
 
@@ -114,8 +115,7 @@ def instrument(
         name = listener.get("name", "")
         _log(listener, log_file, name, "connection", of_connection | _UPSTREAM_FIELDS | _TCP_FIELDS)
         for index, chain in enumerate(_filter_chains(listener)):
-            if condition_probes:
-                chain.setdefault("name", chain_name(index))
+            chain.setdefault("name", chain_name(index))
             if "filters" in chain:
                 chain["filters"] = _with_probes(chain["filters"], of_conditions=condition_probes)
         for network_filter in _network_filters(listener):
@@ -125,8 +125,7 @@ def instrument(
                     config["httpFilters"] = _with_probes(
                         config["httpFilters"], of_conditions=condition_probes
                     )
-                if condition_probes:
-                    _mark_routes(config)
+                _mark_routes(config)
                 _log(config, log_file, name, "http", of_connection | _UPSTREAM_FIELDS | of_requests)
             elif config.get("@type") == _TCP_PROXY:
                 _log(config, log_file, name, "tcp", of_connection | _UPSTREAM_FIELDS | _TCP_FIELDS)

@@ -55,13 +55,13 @@ class EvidenceLine:
         protocol: The version of HTTP.
         status: The HTTP status; 0 for none.
         route: Name of the route.
+        route_mark: Which route it was, see `instrument.route_mark`.
         rbac: What the RBAC filters left in the metadata, results of dry runs included.
         tls_version: The version of TLS with the client. This and what follows is logged for explanations only.
         tls_cipher: The cipher suite.
         upstream_tls_version: The version of TLS with the endpoint.
         upstream_tls_cipher: The cipher suite.
         upstream_peer: URI names of the endpoint's certificate.
-        route_mark: Which route it was, see `instrument.route_mark`.
         claims: The claims of a verified token.
         seen_headers: Headers as policies saw them, see `condition_probes.seen_key`.
     """
@@ -96,13 +96,13 @@ class EvidenceLine:
     status: int = 0
     attempts: int = 0
     route: str = ""
+    route_mark: str = ""
     rbac: Mapping[str, Any] = field(default_factory=dict)
     tls_version: str = ""
     tls_cipher: str = ""
     upstream_tls_version: str = ""
     upstream_tls_cipher: str = ""
     upstream_peer: str = ""
-    route_mark: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     seen_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 

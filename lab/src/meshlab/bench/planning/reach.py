@@ -26,6 +26,7 @@ __all__ = [
     "TouchedProxies",
     "bound_addresses",
     "cluster_endpoints",
+    "clusters_named_by",
     "route_clusters",
     "touched_proxies",
     "virtual_hosts",
@@ -123,6 +124,15 @@ def virtual_hosts(routes: Json, host: str | None) -> list[Json]:
         for virtual_host in routes.get("virtualHosts", [])
         if host is None or any(_matches(domain, host) for domain in virtual_host.get("domains", []))
     ]
+
+
+def clusters_named_by(mapping: Json) -> Iterator[str]:
+    """Yield the cluster names that one mapping of a configuration holds, without what stands deeper in it."""
+    for key in _CLUSTER_KEYS:
+        if isinstance(name := mapping.get(key), str):
+            yield name
+    if isinstance(entries := mapping.get("clusters"), list):
+        yield from (entry["name"] for entry in entries if isinstance(entry, dict) and "name" in entry)
 
 
 class TouchedProxies:
@@ -310,11 +320,7 @@ def _mappings(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any val
 def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
     """Yield every cluster name in a part of a configuration."""
     for mapping in _mappings(value):
-        for key in _CLUSTER_KEYS:
-            if isinstance(name := mapping.get(key), str):
-                yield name
-        if isinstance(entries := mapping.get("clusters"), list):
-            yield from (entry["name"] for entry in entries if isinstance(entry, dict) and "name" in entry)
+        yield from clusters_named_by(mapping)
 
 
 def _rewrites(value: Any) -> bool:  # noqa: ANN401 - any value of a JSON document

@@ -91,7 +91,7 @@ def hop_lines(hop: Hop) -> list[str]:
     line = hop.line
     ways = [
         ("listener", line.listener),
-        ("filter chain", line.chain),
+        ("filter chain", line.chain.removeprefix("filter chain ")),  # the number of one without a name
         ("route", line.route),
         ("cluster", line.cluster),
         ("client certificate", line.peer),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.evidence.instrument import chain_name
+from meshlab.bench.evidence.instrument import chain_name, route_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.istio.envoy.config import Json
 
-__all__ = ["chain_of", "chains_of", "listener_of", "manager_of", "named_chains", "policy_filters_of"]
+__all__ = [
+    "chain_of",
+    "chains_of",
+    "listener_of",
+    "manager_of",
+    "marked_route",
+    "named_chains",
+    "policy_filters_of",
+]
 
 _HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
@@ -30,7 +38,7 @@ def chains_of(listener: Json) -> list[Json]:
 
 
 def named_chains(listener: Json) -> dict[str, Json]:
-    """Return the filter chains by the names that they have in evidence with probes of conditions."""
+    """Return the filter chains by the names that they have in evidence."""
     return {chain.get("name", chain_name(index)): chain for index, chain in enumerate(chains_of(listener))}
 
 
@@ -44,6 +52,15 @@ def manager_of(chain: Json) -> Json | None:
     """Return the HTTP connection manager of a filter chain; `None` where it passes connections on as they are."""
     configs = (each.get("typedConfig") or {} for each in chain.get("filters", []))
     return next((config for config in configs if config.get("@type") == _HCM), None)
+
+
+def marked_route(manager: Json, mark: str) -> tuple[Json, Json] | None:
+    """Return the virtual host and the route that have a mark in evidence; `None` for none."""
+    for host_index, host in enumerate(manager.get("routeConfig", {}).get("virtualHosts", [])):
+        for route_index, route in enumerate(host.get("routes", [])):
+            if route_mark(host_index, route_index) == mark:
+                return host, route
+    return None
 
 
 def policy_filters_of(chain: Json) -> list[Json]:

@@ -42,6 +42,7 @@ from meshlab.istio.read.namespaces import injects_by_namespace
 from meshlab.istio.read.object_kinds import GATEWAY_API, NETWORKING, classify, is_old_version, refusal
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.istio.read.pods import TEMPLATES, read_pod
+from meshlab.istio.read.proxy_config import read_proxy_config_object
 from meshlab.istio.read.request_authentication import read_request_authentication
 from meshlab.istio.read.revisions import check_revision
 from meshlab.istio.read.service_entry import read_service_entry
@@ -261,6 +262,7 @@ class _Reader:
             for pod in self._each_pod_once(pods)
         ]
         workload_entries = self._read("WorkloadEntry", read_workload_entry)
+        self._read("ProxyConfig", read_proxy_config_object)
         assumed = assumed_gateways(gateways, workloads, services)
         mesh = Mesh(
             settings=self._settings,

@@ -135,7 +135,10 @@ def scope_of(
         case (group, _) if group in (SECURITY, TELEMETRY, EXTENSIONS):
             selector = _labels(_mapping(spec.get("selector")).get("matchLabels"))
             return (Scope(namespaces=here, selector=selector),)
-        case (group, "EnvoyFilter" | "Sidecar" | "ProxyConfig") if group == NETWORKING:
+        case (group, "ProxyConfig") if group == NETWORKING:
+            selector = _labels(_mapping(spec.get("selector")).get("matchLabels"))
+            return (Scope(namespaces=here, selector=selector),)
+        case (group, "EnvoyFilter" | "Sidecar") if group == NETWORKING:
             selector = _labels(_mapping(spec.get("workloadSelector") or spec.get("selector")).get("labels"))
             return (Scope(namespaces=here, selector=selector),)
         case (group, "Gateway") if group == NETWORKING:

@@ -35,6 +35,7 @@ READ = frozenset(
     {
         (NETWORKING, "DestinationRule"),
         (NETWORKING, "Gateway"),
+        (NETWORKING, "ProxyConfig"),
         (NETWORKING, "ServiceEntry"),
         (NETWORKING, "Sidecar"),
         (NETWORKING, "VirtualService"),
@@ -67,6 +68,9 @@ _VERSIONS = {
     EXTENSIONS: ("v1alpha1",),
 }
 """Versions of Istio's groups; all of them have the same fields. The first is the current one."""
+
+_KIND_VERSIONS = {(NETWORKING, "ProxyConfig"): ("v1beta1",)}
+"""Versions of kinds that have fewer than their group."""
 
 _GATEWAY_API_VERSIONS = {
     "BackendTLSPolicy": ("v1", "v1alpha3"),
@@ -120,7 +124,6 @@ _EXPERIMENT = "experiments of the Gateway API are not compiled"
 _OPERATOR = "mesh-wide settings are not read from it; give them as a MeshConfig with --mesh-config"
 REFUSED = {
     (NETWORKING, "EnvoyFilter"): "its patches depend on istiod's exact output, which is not reproduced",
-    (NETWORKING, "ProxyConfig"): "the proxies keep to Istio's default settings",
     (EXTENSIONS, "WasmPlugin"): "the bench's Envoy runs no plugins",
     (EXTENSIONS, "TrafficExtension"): "the bench's Envoy runs no plugins",
     ("", "Endpoints"): _ENDPOINTS,
@@ -190,4 +193,5 @@ def _is_known_version(manifest: Manifest) -> bool:
 def _versions(manifest: Manifest) -> tuple[str, ...]:
     if manifest.group == GATEWAY_API:
         return _GATEWAY_API_VERSIONS.get(manifest.kind, ())
-    return _VERSIONS.get(manifest.group, ())
+    usual = _VERSIONS.get(manifest.group, ())
+    return _KIND_VERSIONS.get((manifest.group, manifest.kind), usual)

@@ -1,19 +1,29 @@
-"""ProxyConfig: settings of proxies, in `defaultConfig` of the MeshConfig and in the annotation of a pod."""
+"""ProxyConfig: settings of proxies, in the MeshConfig, in the annotation of a pod, or as an object of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read import mesh_config_fields as names
-from meshlab.istio.read.fields import Fields
+from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.virtual_service.protobuf_values import integer
 from meshlab.manifest import parse_yaml
 from meshlab.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from meshlab.istio.read.fields import Where
+    from collections.abc import Iterable
 
-__all__ = ["PROXY_CONFIG", "ForwardedCertificate", "GatewayTopology", "proxy_config_of", "read_proxy_config"]
+    from meshlab.istio.read.fields import Where
+    from meshlab.manifest import Manifest
+
+__all__ = [
+    "PROXY_CONFIG",
+    "ForwardedCertificate",
+    "GatewayTopology",
+    "proxy_config_of",
+    "read_proxy_config",
+    "read_proxy_config_object",
+]
 
 PROXY_CONFIG = "proxy.istio.io/config"
 """The annotation of a pod whose text is a ProxyConfig."""
@@ -67,12 +77,30 @@ def read_proxy_config(value: object, where: Where) -> GatewayTopology:
     proxy = Fields(value, where, known, names.PROXY_REFUSED, names.PROXY_PASSED_OVER)
     # TPROXY differs from REDIRECT only in the address that the application sees.
     proxy.choice("interceptionMode", ("REDIRECT", "TPROXY"), "REDIRECT")
-    metadata = proxy.where.key("proxyMetadata")
     # Values are not looked at: istioctl turns numbers and booleans into strings.
-    for key in proxy.string_keys("proxyMetadata"):
-        if key not in names.PROXY_METADATA_PASSED_OVER:
-            raise metadata.key(key).error("the lab does not know what this changes in a proxy; remove it.")
+    _check_environment(proxy.string_keys("proxyMetadata"), proxy.where.key("proxyMetadata"))
     return _topology(proxy)
+
+
+def read_proxy_config_object(manifest: Manifest) -> None:
+    """Check that a ProxyConfig changes nothing that decides a request.
+
+    Such an object holds less than a `defaultConfig` (`pilot/pkg/model/proxy_config.go#toMeshConfigProxyConfig`).
+
+    Raises:
+        ManifestError: A setting that is not known or not built.
+    """
+    passed_over = {name: names.PROXY_PASSED_OVER[name] for name in ("concurrency", "image")}
+    spec = spec_of(manifest, ("selector", "environmentVariables"), passed_over=passed_over)
+    spec.mapping("selector", ("matchLabels",)).string_map("matchLabels")
+    _check_environment(spec.string_map("environmentVariables"), spec.where.key("environmentVariables"))
+
+
+def _check_environment(names_found: Iterable[str], where: Where) -> None:
+    """Check that none of some environment variables may change a proxy."""
+    for name in names_found:
+        if name not in names.PROXY_METADATA_PASSED_OVER:
+            raise where.key(name).error("the lab does not know what this changes in a proxy; remove it.")
 
 
 def _topology(proxy: Fields) -> GatewayTopology:

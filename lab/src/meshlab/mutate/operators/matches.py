@@ -33,7 +33,7 @@ def http_match(body: Body, place: Path, *, opens: bool) -> Iterator[Change]:
         for name in names:
             if len(names) > 1:
                 yield removed((*place, field, name), weakens=opens)
-            if text(names, name, "exact"):
+            if "exact" in mapping(names, name):  # an empty one, too
                 yield replaced((*place, field, name), {"regex": ".*"}, "any value", weakens=opens)
 
 
