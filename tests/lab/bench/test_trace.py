@@ -174,6 +174,25 @@ def test_a_connection_that_a_proxy_opened_for_the_client_comes_before_an_older_o
     assert [hop.line.peer for hop in verdict.hops] == [OWN, OWN]
 
 
+def test_a_proxy_whose_policy_refuses_a_connection_refused_it_and_not_the_one_that_it_had_connected_to(
+    tmp_path: Path,
+) -> None:
+    refused = FIRST_HOP | {
+        "termination": "rbac_access_denied_matched_policy[ns[shop]-policy[closed]-rule[0]]"
+    }
+    unused = {
+        "scope": "connection",
+        "client": SECOND_CLIENT,
+        "server": SECOND,
+        "peer": GATEWAY,
+        "duration_ms": 1,
+    }
+    unused |= {"start": f"{BEGAN + 0.012:.6f}"}
+    verdict = traced(tmp_path, [refused, unused], Reply(CLIENT, failure="closed"))
+    assert verdict.proxy == CART
+    assert "shop/closed, rule 0" in verdict.reason
+
+
 def test_what_an_application_received_before_on_the_same_connection_is_another_requests(
     tmp_path: Path,
 ) -> None:

@@ -233,7 +233,8 @@ def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:
         return next((hop for hop in stopping if hop.line.scope == "http"), None)
     if any(hop.verifies_upstream for hop in stopping):
         return next(hop for hop in stopping if hop.verifies_upstream)
-    return stopping[-1]
+    # A proxy may have connected upstream when its policies decide; the next one then sees a connection without bytes.
+    return next((hop for hop in stopping if hop.policy), stopping[-1])
 
 
 def _reason(hop: Hop, hops: tuple[Hop, ...]) -> str:
