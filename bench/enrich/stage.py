@@ -200,7 +200,8 @@ def standing(python: Path = Path(sys.executable), *, tls: bool = False) -> Itera
         private = supervisor.spawn(
             "service", [sys.executable, "-m", "bench.enrich.service", public_key, *certificate]
         )
-        write_port = next(free_ports())
+        ports = free_ports()
+        write_port = next(ports)
         table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery", str(write_port)])
         identity = stack.enter_context(metadata.running(workload.PROJECT))
         secrets = stack.enter_context(secretmanager.running(store=_secrets(caller.pem_of(key))))

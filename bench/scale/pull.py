@@ -33,7 +33,8 @@ def run(stage: Stage, worker: Function, *, in_flight: int, seconds: float) -> pu
     Raises:
         BenchError: An event was not acked, or is in the table with another user's profile or not at all.
     """
-    port = next(free_ports())
+    ports = free_ports()
+    port = next(ports)
     env = {
         "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:{port}",
         "PULL_SUBSCRIPTION": SUBSCRIPTION,

@@ -52,7 +52,8 @@ def served(
     app: Path, variables: dict[str, str], entry: entry_points.EntryPoint = entry_points.ENRICH
 ) -> Iterator[str]:
     """The function behind functions-framework, once it answers; its address."""
-    port = next(free_ports())
+    ports = free_ports()
+    port = next(ports)
     process = framework(app, variables, port, entry)
     try:
         deadline = time.monotonic() + STARTED_WITHIN_S

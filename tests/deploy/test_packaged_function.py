@@ -51,7 +51,8 @@ def test_it_starts_with_the_settings_that_a_deployment_gives_it(app: Path) -> No
 
 
 def test_without_settings_it_does_not_start_and_names_every_one_it_lacks(app: Path) -> None:
-    process = framework(app, {}, next(free_ports()))
+    ports = free_ports()
+    process = framework(app, {}, next(ports))
     output, _ = process.communicate(timeout=STARTED_WITHIN_S)
     assert process.returncode != 0
     optional = {

@@ -34,7 +34,8 @@ def play(page: str, folder: Path, environment: Mapping[str, str]) -> None:
     """
     printed = None
     with ExitStack() as ends:
-        port = str(next(free_ports()))
+        ports = free_ports()
+        port = str(next(ports))
         for block in blocks(page):
             if block.printed:
                 assert printed is not None, f"{block.where}: nothing before it prints"

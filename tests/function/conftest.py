@@ -284,7 +284,8 @@ def running(
     env: dict[str, str], output: Path, command: Callable[[int], list[str]] = framework_command
 ) -> Iterator[Function]:
     """Runs the function in its own process, under functions-framework's own command or ours."""
-    port = next(free_ports())
+    ports = free_ports()
+    port = next(ports)
     with output.open("w") as out:
         process = subprocess.Popen(command(port), env=env, cwd=FUNCTION, stdout=out, stderr=subprocess.STDOUT)
     try:

@@ -23,7 +23,8 @@ def serving(source: Path, target: str, output: Path, **env: str) -> Iterator[str
         output: Where its stdout goes; stderr goes beside it.
         env: Its environment, beside what finds Python.
     """
-    port = next(free_ports())
+    ports = free_ports()
+    port = next(ports)
     command = [
         *(sys.executable, "-m", "functions_framework", "--target", target),
         *("--source", str(source), "--host", "127.0.0.1", "--port", str(port)),

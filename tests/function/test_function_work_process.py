@@ -73,7 +73,8 @@ def subscriptions(topic: Topic) -> None:
 
 @contextmanager
 def work(environment: Mapping[str, str], output: Path, **settings: str) -> Iterator[Running]:
-    port = next(free_ports())
+    ports = free_ports()
+    port = next(ports)
     env = {
         **environment,
         "PULL_SUBSCRIPTION": PULL,

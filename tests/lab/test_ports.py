@@ -10,6 +10,8 @@ import pytest
 from meshlab.processes import ports
 from meshlab.processes.ports import LOOPBACK, free_ports
 
+from tests.house.source_texts import ROOT, tracked
+
 
 @pytest.fixture
 def window(monkeypatch: pytest.MonkeyPatch) -> int:
@@ -63,3 +65,10 @@ def test_a_chooser_that_is_collected_as_garbage_gives_its_port_back_without_a_wa
     del mine, cycle
     gc.collect()  # a warning about a socket that nothing closed would fail this test
     assert next(free_ports()) == window
+
+
+def test_nobody_drops_the_reservation_of_a_port_before_its_server_has_bound_it() -> None:
+    """Another process may take the port in between."""
+    dropped = "next(free_ports())"
+    files = [name for name in tracked() if name.endswith(".py") and name != "tests/lab/test_ports.py"]
+    assert [name for name in files if dropped in (ROOT / name).read_text()] == []

@@ -333,7 +333,8 @@ def test_a_function_of_the_functions_framework_receives_the_event(lab: Lab, tmp_
 def test_an_endpoint_that_is_down_gets_everything_once_it_is_up(
     fast_lab: Lab,
 ) -> None:
-    port = next(free_ports())
+    ports = free_ports()
+    port = next(ports)
     fast_lab.push_to(f"http://127.0.0.1:{port}/")
     futures = [fast_lab.publisher.publish(TOPIC, b"x") for _ in range(200)]
     message_ids = {future.result(10) for future in futures}

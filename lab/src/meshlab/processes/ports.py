@@ -25,8 +25,8 @@ _STEP = 4_801  # a prime that does not divide their count, so that the steps mee
 def free_ports() -> Iterator[int]:
     """Yield distinct TCP ports of 127.0.0.1 that nothing listens on.
 
-    Each is reserved for as long as the iterator lives: another lab on this machine chooses none of them, even before
-    a server has bound it.
+    Each is reserved for as long as the iterator lives, so keep it in a variable: another lab on this machine chooses
+    none of them, even before a server has bound it.
 
     Raises:
         OSError: Every port of the range is taken.
