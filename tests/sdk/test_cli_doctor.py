@@ -239,8 +239,16 @@ def test_a_ca_file_without_a_certificate(doctor: Doctor, gateway: Server, tmp_pa
     (tmp_path / "empty.pem").write_text("nothing")
     report = doctor(f"https://{gateway.address}", GKE_GATEWAY_CA_FILE=str(tmp_path / "empty.pem"))
 
+    assert report.exit_code == Exit.SETTINGS
+    assert "empty.pem, which holds no PEM certificate" in report.text
+
+
+def test_a_ca_file_with_a_broken_certificate(doctor: Doctor, gateway: Server, tmp_path: Path) -> None:
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    report = doctor(f"https://{gateway.address}", GKE_GATEWAY_CA_FILE=str(tmp_path / "broken.pem"))
+
     assert report.exit_code == Exit.CERTIFICATE
-    assert "empty.pem cannot be loaded" in report.broken["says"]
+    assert "broken.pem cannot be loaded" in report.broken["says"]
 
 
 def test_a_port_that_takes_connections_and_says_nothing(doctor: Doctor) -> None:

@@ -102,7 +102,7 @@ def plan(state: ClientState, call: Call) -> Plan:
 
 
 def _refused(result: "httpx.Response | MeshError") -> str:
-    """Return a sentence on an attempt that was answered and is made again; empty where there was no answer."""
+    """Return a sentence on an attempt that got a response and is made again; empty where it got none."""
     if not isinstance(result, MeshError):
         return f"An earlier attempt was answered {result.status_code} by the service."
     if result.status is None:
