@@ -295,6 +295,15 @@ def test_mesh_wide_settings_are_loosened() -> None:
     }
 
 
+def test_of_a_further_trust_domain_it_is_said_that_no_request_can_show_it() -> None:
+    settings = {"trustDomain": "t", "trustDomainAliases": ["old"]}
+    (added,) = [each for each in mutants_of(as_object(settings)) if each.change == "other.example added"]
+    assert (
+        added.made.unseen
+        == "no client of the battery has an identity of a trust domain that the mesh does not name"
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "expected"),
     [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.mutate.edits import removed, replaced
+from meshlab.mutate.edits import Change, Edit, removed, replaced
 from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mutate.edits import Body, Change, Path
+    from meshlab.mutate.edits import Body, Path
 
 __all__ = ["mesh_config"]
 
@@ -24,6 +24,7 @@ _DECIDES_NOTHING = (
 )
 _ONLY_BREAKS = ("defaultConfig", "extensionProviders", "trustDomain", "trustDomainAliases", "rootNamespace")
 _FOREIGN = "other.example"
+_NO_STRANGER = "no client of the battery has an identity of a trust domain that the mesh does not name"
 
 
 def mesh_config(body: Body) -> Iterator[Change]:
@@ -56,4 +57,5 @@ def _trust(body: Body) -> Iterator[Change]:
     for here, alias in texts_with_paths(body, *place):
         if several(body, *place):
             yield removed(here, f"{alias} removed", weakens=False)
-    yield replaced(place, [*values(body, *place), _FOREIGN], f"{_FOREIGN} added", weakens=True)
+    edit = Edit(place, [*values(body, *place), _FOREIGN])
+    yield Change(place, f"{_FOREIGN} added", (edit,), weakens=True, unseen=_NO_STRANGER)
