@@ -67,7 +67,7 @@ def test_a_chooser_that_is_collected_as_garbage_gives_its_port_back_without_a_wa
     assert next(free_ports()) == window
 
 
-def test_nobody_drops_the_reservation_of_a_port_before_its_server_has_bound_it() -> None:
+def test_no_reservation_of_a_port_is_dropped_before_its_server_has_bound_it() -> None:
     """Another process may take the port in between."""
     dropped = "next(free_ports())"
     files = [name for name in tracked() if name.endswith(".py") and name != "tests/lab/test_ports.py"]
