@@ -1,7 +1,9 @@
 """JSON read so strictly that two readers cannot disagree about what it said."""
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -91,14 +93,26 @@ def without_strings(text: str) -> str:
     return _blank_strings(text.encode()).decode()
 
 
+def is_finite(value: object) -> bool:
+    """Return whether a value can be written in JSON: no nan and no infinity anywhere in it."""
+    match value:
+        case float():
+            return math.isfinite(value)
+        case Mapping():
+            return all(map(is_finite, value.values()))
+        case list():
+            return all(map(is_finite, value))
+        case _:
+            return True
+
+
 def _blank_strings(data: bytes) -> bytes:
     """Return a JSON text with a blank for each string; of one without an end, all of it is string.
 
     In slices: a text of 10 MB can hold millions of strings, and each would be an object of its own.
     """
-    plain = data.replace(b"\\\\", b"").replace(
-        b'\\"', b""
-    )  # so that each quotation mark left begins or ends one
+    # Each quotation mark that is left begins or ends a string.
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     found, inside = bytearray(), 0
     for at in range(0, len(plain), _SLICE_BYTES):
         parts = plain[at : at + _SLICE_BYTES].split(b'"')

@@ -22,7 +22,7 @@ from enrichment.settings.model import (
     Format,
     OnConflict,
 )
-from enrichment.settings.toml_section import Section, is_finite, shown, suggestion
+from enrichment.settings.toml_section import Section, shown, suggestion
 
 if TYPE_CHECKING:
     from enrichment.event.avro import AvroCodec
@@ -299,7 +299,7 @@ def as_json(value: object) -> object:
     """
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    if not is_finite(value):
+    if not strict_json.is_finite(value):
         raise ValueError("must be something that JSON can hold")
     try:
         return strict_json.parse(msgspec.json.encode(value))

@@ -6,11 +6,12 @@ from typing import cast
 
 import msgspec
 
+from enrichment.documents import strict_json
 from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.settings.event_section import Declared
 from enrichment.settings.lookup_rules import MAX_KEY_LENGTH, Body, Constant, DeclaredField, Source
 from enrichment.settings.model import FieldType
-from enrichment.settings.toml_section import Section, is_finite, shown, suggestion
+from enrichment.settings.toml_section import Section, shown, suggestion
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 # RFC 3986, section 3.3: pchar and the slash; as the SDK takes it.
@@ -131,7 +132,7 @@ class AskedReader:
         return {name: source for name, source in found.items() if source is not None}
 
     def _source(self, section: Section, key: str, value: object) -> Source | None:
-        if isinstance(value, bool | int | float) and is_finite(value):
+        if isinstance(value, bool | int | float) and strict_json.is_finite(value):
             return Constant(value)
         return self._expression(section, key, value)
 

@@ -1,6 +1,5 @@
 """A TOML file read key by key, so that all of its mistakes can be reported at once."""
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -158,16 +157,3 @@ def shown(value: object) -> str:
         return "a table" if isinstance(value, dict) else "a list"
     text = f'"{ascii(value)[1:-1]}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def is_finite(value: object) -> bool:
-    """Return whether a value of the file can be written in JSON: no nan and no infinity anywhere in it."""
-    match value:
-        case float():
-            return math.isfinite(value)
-        case dict():
-            return all(map(is_finite, value.values()))
-        case list():
-            return all(map(is_finite, value))
-        case _:
-            return True

@@ -10,7 +10,6 @@ import contextlib
 import enum
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -40,7 +39,10 @@ _STDOUT = 1
 # What JSON takes as it is, and what shows a line may obey: the controls U+0080 to U+009F, of which terminals take one
 # for the begin of a command; the separators of lines, which readers may take for the end of one; and the marks that
 # change the direction of what follows (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
-_OBEYED = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_OBEYED = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 class Severity(enum.IntEnum):
@@ -259,7 +261,7 @@ class Log:
             # A lone surrogate: JSON can escape it, and msgspec would not.
             text = json.dumps(line).encode()
         if not text.isascii():
-            text = _OBEYED.sub(_escaped, text.decode()).encode()
+            text = text.decode().translate(_OBEYED).encode()
         with contextlib.suppress(OSError):
             self._write(text + b"\n")
 
@@ -284,10 +286,6 @@ def _fields(delivery: Delivery) -> dict[str, Any]:
     if delivery.write_s is not None:
         fields["write_ms"] = _ms(delivery.write_s)
     return fields
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 def _ms(seconds: float) -> float:

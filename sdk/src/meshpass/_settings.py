@@ -30,9 +30,10 @@ GOOGLE_ID_TOKEN = "google-id-token"  # noqa: S105  # a kind of token
 # holds another value may belong to another program.
 _RENAMED = "google"
 
-_CERTIFICATE = re.compile(
+_CERTIFICATE = (
     rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----\s\s*[A-Za-z0-9+/=][A-Za-z0-9+/=\s]*-----END \1-----"
 )
+"""Compiled at its first use: most programs have no CA file of their own."""
 _MAX_CA_BYTES = 4 * 1024 * 1024
 
 
@@ -195,7 +196,7 @@ def _ca_file_problems(environ: Mapping[str, str]) -> list[str]:
         return problems
     with Path(path).open("rb") as file:
         content = file.read(_MAX_CA_BYTES)
-    if len(content) < _MAX_CA_BYTES and not _CERTIFICATE.search(content):
+    if len(content) < _MAX_CA_BYTES and not re.search(_CERTIFICATE, content):
         return [f"{name} names {path}, which holds no PEM certificate."]
     return []
 

@@ -10,7 +10,6 @@ A record that is a message has the fields of one, by the names that Google's own
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -155,23 +154,12 @@ def of_event_fields(fields: Mapping[str, Any]) -> bytes:
     except UnicodeEncodeError:
         return _as_it_is(fields)
     # NaN and Infinity would be null, which is another value.
-    return _as_it_is(fields) if b"null" in found and not _is_finite(fields) else found
+    return _as_it_is(fields) if b"null" in found and not strict_json.is_finite(fields) else found
 
 
 def _as_it_is(fields: Mapping[str, Any]) -> bytes:
     """Return a record with what JSON cannot hold, for the core to name: NaN, Infinity, half of a surrogate pair."""
     return json.dumps(msgspec.to_builtins(fields, enc_hook=_other)).encode()
-
-
-def _is_finite(value: object) -> bool:
-    match value:
-        case float():
-            return math.isfinite(value)
-        case Mapping():
-            return all(map(_is_finite, value.values()))
-        case list():
-            return all(map(_is_finite, value))
-    return True
 
 
 def is_message(names: "set[str]") -> bool:

@@ -91,9 +91,8 @@ class PushEndpoint:
         started_at = time.monotonic()
         if method != "POST":
             detail = f"the method is {method[:16]}, and a delivery is a POST"
-            refusal = _Refusal(
-                405, "method_not_allowed", detail, _ALLOW, is_push=False
-            )  # such as a probe's GET
+            # Such as a probe's GET.
+            refusal = _Refusal(405, "method_not_allowed", detail, _ALLOW, is_push=False)
             return self._refuse(refusal, started_at)
         try:
             whole = await _whole(receive)
